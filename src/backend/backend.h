@@ -1,6 +1,7 @@
-// The contract of a backend: owns device, memory and order of execution, and a short list of coarse ops.
-// Nothing above it assumes host memory or that an op has finished when the call returns; a decode
-// step allocates nothing. The CPU's portable kernels are the oracle for every op (tests/conformance).
+// The contract of a backend: owns device, memory and order of execution, and a short list of coarse
+// ops. Nothing above it assumes host memory or that an op has finished when the call returns; a
+// decode step allocates nothing. The CPU's portable kernels are the oracle for every op
+// (tests/conformance).
 #pragma once
 
 #include <cstdint>
@@ -42,7 +43,8 @@ class KvCache {
 class RopeTables {
  public:
   virtual ~RopeTables() = default;
-  /// Stores rows [first, first + n) of `table`; values is n * (2*half + 1): cos(half), sin(half), q_scale.
+  /// Stores rows [first, first + n) of `table`; values is n * (2*half + 1): cos(half), sin(half),
+  /// q_scale.
   virtual void set_rows(int32_t table, int64_t first, std::span<const float> values) = 0;
   /// Frees a table; the index may be used again.
   virtual void drop(int32_t table) = 0;
@@ -59,11 +61,13 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view device() const = 0;  ///< "cpu", "cuda", "ascend"
-  virtual std::string_view isa() const = 0;     ///< "portable", "avx2", "avx512", "amx"; "" off the CPU
+  virtual std::string_view isa()
+      const = 0;  ///< "portable", "avx2", "avx512", "amx"; "" off the CPU
 
   // Memory. New buffers are zero.
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
-  virtual void upload(const Matrix& to, std::span<const std::byte> from) = 0;    ///< tightly packed rows
+  virtual void upload(const Matrix& to,
+                      std::span<const std::byte> from) = 0;                ///< tightly packed rows
   virtual void download(const Matrix& from, std::span<std::byte> to) = 0;  ///< synchronous
   virtual void synchronize() = 0;
 
@@ -100,7 +104,8 @@ struct BackendOptions {
   int threads = 1;
 };
 
-/// Makes the named backend. Throws Error(kUnsupported) that names the device or instruction set and those present.
+/// Makes the named backend. Throws Error(kUnsupported) that names the device or instruction set and
+/// those present.
 std::unique_ptr<Backend> make_backend(const BackendOptions& options);
 /// Instruction sets that this machine runs, best last: {"portable", "avx2", ...}.
 std::vector<std::string> available_isas();

@@ -17,7 +17,8 @@ class Buffer {
   virtual std::byte* host() { return nullptr; }
 };
 
-/// Row-major [rows, cols] at `offset` (in elements) of a buffer; row i starts `stride` elements after row i-1.
+/// Row-major [rows, cols] at `offset` (in elements) of a buffer; row i starts `stride` elements
+/// after row i-1.
 struct Matrix {
   Buffer* buffer = nullptr;
   int64_t offset = 0;

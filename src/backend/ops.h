@@ -1,6 +1,6 @@
 // Arguments of the backend's ops: one struct each. Shapes are checked once, in backend/checks.h, in
-// front of every backend. All matrices are row-major; T is the activation type (float32, bfloat16 or
-// float16), chosen by --dtype.
+// front of every backend. All matrices are row-major; T is the activation type (float32, bfloat16
+// or float16), chosen by --dtype.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,9 @@ class DeviceBatch;
 
 // ---- what is given once ----
 
-/// Rows of a weight as they lie in host memory (a mapped file): `rows` rows of `cols` elements, each row
-/// `row_stride` elements after the one before. `cols` may be a slice of a longer stored row.
+/// Rows of a weight as they lie in host memory (a mapped file): `rows` rows of `cols` elements,
+/// each row `row_stride` elements after the one before. `cols` may be a slice of a longer stored
+/// row.
 struct WeightRows {
   const std::byte* data = nullptr;
   DType dtype = DType::kF32;
@@ -42,8 +43,8 @@ struct LinearSource {
   std::vector<int64_t> units;
   /// How the units' sums are added. single() when there is one unit.
   TreeProgram tree = TreeProgram::single();
-  /// Output features 2j and 2j+1 of panel pairs are gate and up: `weight` is [gate rows..., up rows...], both
-  /// halves of equal N/2, and the op's result is silu(gate) * up with N/2 columns.
+  /// Output features 2j and 2j+1 of panel pairs are gate and up: `weight` is [gate rows..., up
+  /// rows...], both halves of equal N/2, and the op's result is silu(gate) * up with N/2 columns.
   bool gate_up = false;
 };
 
@@ -55,13 +56,14 @@ struct KvCacheSpec {
   int64_t blocks = 0;  ///< pages of kKeyBlock tokens, the same number on all ranks
 };
 
-/// Consecutive tokens of one sequence in a step: rows [row_begin, row_begin + rows) of the activations.
+/// Consecutive tokens of one sequence in a step: rows [row_begin, row_begin + rows) of the
+/// activations.
 struct SequenceChunk {
   int64_t row_begin = 0;
   int64_t rows = 0;
-  int64_t position = 0;          ///< of the first row; the cache holds everything before it
-  int32_t rope_table = 0;        ///< index in RopeTables
-  std::vector<int32_t> blocks;   ///< KV pages, in order of position; enough for position + rows
+  int64_t position = 0;         ///< of the first row; the cache holds everything before it
+  int32_t rope_table = 0;       ///< index in RopeTables
+  std::vector<int32_t> blocks;  ///< KV pages, in order of position; enough for position + rows
 };
 
 // ---- ops ----
@@ -75,12 +77,15 @@ struct EmbeddingArgs {
   Matrix out;  ///< float32 [rows, hidden]
 };
 
-/// residual += add (when given), then out = residual * (1/sqrt(mean(residual^2) + eps)) * weight, rounded to T.
+/// residual += add (when given), then out = residual * (1/sqrt(mean(residual^2) + eps)) * weight,
+/// rounded to T.
 struct RmsNormArgs {
-  Matrix residual;      ///< float32 [rows, hidden], updated when `add` is given
-  Matrix add;           ///< float32 [rows, hidden] or buffer == nullptr
-  const PackedVector* add_bias = nullptr;  ///< [hidden], added with `add` (once, after the reduce), or nullptr
-  const PackedVector* weight = nullptr;  ///< [hidden]; nullptr: only the addition is done, `out` unused
+  Matrix residual;  ///< float32 [rows, hidden], updated when `add` is given
+  Matrix add;       ///< float32 [rows, hidden] or buffer == nullptr
+  const PackedVector* add_bias =
+      nullptr;  ///< [hidden], added with `add` (once, after the reduce), or nullptr
+  const PackedVector* weight =
+      nullptr;  ///< [hidden]; nullptr: only the addition is done, `out` unused
   float eps = 0;
   Matrix out;  ///< T [rows, hidden]
 };
@@ -93,19 +98,21 @@ struct HeadNormArgs {
   float eps = 0;
 };
 
-/// out = in * W^T + bias. `in` is T [rows, padded_k]: unit u starts at the sum of the padded lengths before it; the
-/// padding is zero (buffers start as zeros and writers leave the padding alone).
-/// Plain: outs has one matrix [rows, N], float32 or T. gate_up: one matrix [rows, N/2].
-/// With a tree of several results: one float32 [rows, N] matrix per result (partial sums; bias must be empty).
+/// out = in * W^T + bias. `in` is T [rows, padded_k]: unit u starts at the sum of the padded
+/// lengths before it; the padding is zero (buffers start as zeros and writers leave the padding
+/// alone). Plain: outs has one matrix [rows, N], float32 or T. gate_up: one matrix [rows, N/2].
+/// With a tree of several results: one float32 [rows, N] matrix per result (partial sums; bias must
+/// be empty).
 struct LinearArgs {
   Matrix in;
   const PackedLinear* weight = nullptr;
   std::span<const Matrix> outs;
 };
 
-/// Heads of this rank and how they lie: qkv is float32 [rows, (q_heads + 2*kv_heads) * head_dim], q then k then v.
-/// Rotates the first 2*half channels of q and k (channel i with i + half) by the table's row [cos(half), sin(half), q_scale] of
-/// each token's position; q is multiplied by q_scale after it. Writes q rounded to T into `q`, k and v into the cache, in its type.
+/// Heads of this rank and how they lie: qkv is float32 [rows, (q_heads + 2*kv_heads) * head_dim], q
+/// then k then v. Rotates the first 2*half channels of q and k (channel i with i + half) by the
+/// table's row [cos(half), sin(half), q_scale] of each token's position; q is multiplied by q_scale
+/// after it. Writes q rounded to T into `q`, k and v into the cache, in its type.
 struct RopeAppendArgs {
   Matrix qkv;
   const DeviceBatch* batch = nullptr;
@@ -115,18 +122,21 @@ struct RopeAppendArgs {
   int64_t q_heads = 0;
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
-  Matrix q;  ///< T [rows, q_heads * round_up(head_dim, kStep)], padding of each head left alone (zero)
+  Matrix
+      q;  ///< T [rows, q_heads * round_up(head_dim, kStep)], padding of each head left alone (zero)
 };
 
-/// A run of consecutive query heads that read the same key/value head (both indices local to the rank).
+/// A run of consecutive query heads that read the same key/value head (both indices local to the
+/// rank).
 struct HeadSegment {
   int64_t kv_head = 0;
   int64_t q_begin = 0;
   int64_t q_count = 0;
 };
 
-/// Softmax attention of each row over the keys at positions <= its own (and > position - window, when window > 0) of its
-/// sequence. out is T [rows, q_heads * round_up(head_dim, kStep)], padding left alone.
+/// Softmax attention of each row over the keys at positions <= its own (and > position - window,
+/// when window > 0) of its sequence. out is T [rows, q_heads * round_up(head_dim, kStep)], padding
+/// left alone.
 struct AttentionArgs {
   Matrix q;
   const DeviceBatch* batch = nullptr;
@@ -134,12 +144,13 @@ struct AttentionArgs {
   int64_t layer = 0;
   int64_t head_dim = 0;
   std::span<const HeadSegment> segments;
-  float scale = 1;      ///< multiplies q.k in float32
-  int64_t window = 0;   ///< 0: none
+  float scale = 1;     ///< multiplies q.k in float32
+  int64_t window = 0;  ///< 0: none
   Matrix out;
 };
 
-/// out = silu(gate) * up: gate and up float32 [rows, n], out T. For blocks that do not use gate_up packing.
+/// out = silu(gate) * up: gate and up float32 [rows, n], out T. For blocks that do not use gate_up
+/// packing.
 struct SiluMulArgs {
   Matrix gate, up, out;
 };
@@ -151,7 +162,8 @@ struct SelectRowsArgs {
   Matrix out;
 };
 
-/// out = the inputs added in the tree's order (program.leaves() == inputs.size(), one result). float32, equal shapes.
+/// out = the inputs added in the tree's order (program.leaves() == inputs.size(), one result).
+/// float32, equal shapes.
 struct TreeAddArgs {
   std::span<const Matrix> inputs;
   const TreeProgram* program = nullptr;
@@ -161,12 +173,13 @@ struct TreeAddArgs {
 /// Of one logits row and one vocabulary unit: what greedy choice and log-probabilities need.
 struct UnitStats {
   float max = 0;
-  int32_t argmax = 0;   ///< global id, the lowest on ties
-  double sum_exp = 0;   ///< sum of exp(logit - max)
+  int32_t argmax = 0;  ///< global id, the lowest on ties
+  double sum_exp = 0;  ///< sum of exp(logit - max)
 };
 
-/// stats[i * units + u] for logits float32 [rows, n] whose first column is id first_id; units of unit_rows columns.
-/// Synchronous: the values are in host memory on return. A NaN logit gives max = NaN.
+/// stats[i * units + u] for logits float32 [rows, n] whose first column is id first_id; units of
+/// unit_rows columns. Synchronous: the values are in host memory on return. A NaN logit gives max =
+/// NaN.
 struct LogitStatsArgs {
   Matrix logits;
   int64_t first_id = 0;

@@ -8,7 +8,8 @@ namespace tandem {
 
 /// k elements that one step of a dot product takes: even and odd k are summed apart inside a step.
 inline constexpr int64_t kStep = 32;
-/// Outputs in one panel of a packed weight: the lanes of one 512-bit register, the columns of one AMX tile.
+/// Outputs in one panel of a packed weight: the lanes of one 512-bit register, the columns of one
+/// AMX tile.
 inline constexpr int64_t kPanel = 16;
 /// Keys that attention takes at a time, counted from position 0; also the tokens of one KV page.
 inline constexpr int64_t kKeyBlock = 64;

@@ -28,13 +28,14 @@ template <typename... Args>
 }
 
 [[noreturn]] inline void check_failed(const char* file, int line, const char* condition) {
-  fail(ErrorCode::kInternal, "internal error: {}:{}: {} does not hold; please report this", file, line, condition);
+  fail(ErrorCode::kInternal, "internal error: {}:{}: {} does not hold; please report this", file,
+       line, condition);
 }
 
 }  // namespace tandem
 
 /// For programmer errors only; input errors go through bad_input().
-#define TANDEM_CHECK(condition)                                            \
-  do {                                                                     \
+#define TANDEM_CHECK(condition)                                               \
+  do {                                                                        \
     if (!(condition)) ::tandem::check_failed(__FILE__, __LINE__, #condition); \
   } while (false)

@@ -1,5 +1,6 @@
-// How ranks talk. HostComm carries small byte strings (plans, statistics), DeviceComm the activations. Every call has
-// a deadline and returns by throwing Error(kRankFailure), naming the rank and the cause, when any rank aborts.
+// How ranks talk. HostComm carries small byte strings (plans, statistics), DeviceComm the
+// activations. Every call has a deadline and returns by throwing Error(kRankFailure), naming the
+// rank and the cause, when any rank aborts.
 #pragma once
 
 #include <cstddef>
@@ -20,33 +21,39 @@ class HostComm {
   virtual ~HostComm() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  /// Rank 0 gives `bytes` to all; the others receive into it. Workers block here between steps (no deadline: rank 0
-  /// may be idle for hours; its death or abort ends the wait).
+  /// Rank 0 gives `bytes` to all; the others receive into it. Workers block here between steps (no
+  /// deadline: rank 0 may be idle for hours; its death or abort ends the wait).
   virtual void broadcast(std::vector<std::byte>& bytes) = 0;
   /// Every rank's bytes, by rank, on rank 0; an empty list elsewhere.
   virtual std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes) = 0;
   virtual void barrier() = 0;
-  /// Makes every pending and later call on every rank throw Error(kRankFailure, reason). First reason wins.
+  /// Makes every pending and later call on every rank throw Error(kRankFailure, reason). First
+  /// reason wins.
   virtual void abort(const std::string& reason) = 0;
 };
 
-/// Activations between ranks. One instance per rank; all ranks make the same calls in the same order.
+/// Activations between ranks. One instance per rank; all ranks make the same calls in the same
+/// order.
 class DeviceComm {
  public:
   virtual ~DeviceComm() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  /// Where this rank's partial sums of the next all_reduce go: fills `out` (one float32 [rows, cols] matrix per node of this rank).
+  /// Where this rank's partial sums of the next all_reduce go: fills `out` (one float32 [rows,
+  /// cols] matrix per node of this rank).
   virtual void partial_buffers(int64_t rows, int64_t cols, std::span<Matrix> out) = 0;
-  /// Adds all ranks' partial sums by `program` (its leaves are the nodes of rank 0, then rank 1, ...;
-  /// nodes_per_rank says how many each has). Returns float32 [rows, cols], readable until the next collective call.
+  /// Adds all ranks' partial sums by `program` (its leaves are the nodes of rank 0, then rank 1,
+  /// ...; nodes_per_rank says how many each has). Returns float32 [rows, cols], readable until the
+  /// next collective call.
   virtual Matrix all_reduce(int64_t rows, int64_t cols, std::span<const int32_t> nodes_per_rank,
                             const TreeProgram& program) = 0;
 
-  /// A float32 [rows, cols] matrix in transport memory of which this rank writes a part before the matching all_gather.
+  /// A float32 [rows, cols] matrix in transport memory of which this rank writes a part before the
+  /// matching all_gather.
   virtual Matrix gather_buffer(int64_t rows, int64_t cols) = 0;
-  /// Rank r has written columns [begins[r], begins[r+1]). On return every rank can read all of it until the next collective.
+  /// Rank r has written columns [begins[r], begins[r+1]). On return every rank can read all of it
+  /// until the next collective.
   virtual void all_gather_columns(const Matrix& m, std::span<const int64_t> begins) = 0;
   /// Rank owners[i] has written row i.
   virtual void all_gather_rows(const Matrix& m, std::span<const int32_t> owners) = 0;

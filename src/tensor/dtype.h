@@ -24,7 +24,8 @@ constexpr int64_t dtype_bytes(DType type) {
   return 0;
 }
 
-/// "float32", "bfloat16", "float16", "int8", "uint8", "int32": the spelling of --dtype and of config.json.
+/// "float32", "bfloat16", "float16", "int8", "uint8", "int32": the spelling of --dtype and of
+/// config.json.
 constexpr std::string_view dtype_name(DType type) {
   switch (type) {
     case DType::kF32:

@@ -6,9 +6,9 @@
 
 namespace tandem {
 
-/// After leaf i is pushed on a stack, the two topmost sums are replaced by (lower + upper), merges[i]
-/// times. What is left on the stack at the end, bottom first, are the results ("nodes" of the tree).
-/// One leaf and no merge is a plain dot product.
+/// After leaf i is pushed on a stack, the two topmost sums are replaced by (lower + upper),
+/// merges[i] times. What is left on the stack at the end, bottom first, are the results ("nodes" of
+/// the tree). One leaf and no merge is a plain dot product.
 struct TreeProgram {
   std::vector<int32_t> merges;
 

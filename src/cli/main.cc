@@ -1,0 +1,73 @@
+// Entry of the command line: which subcommands exist, how options may be spelled, how errors end the program.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "tandem/error.h"
+
+namespace {
+
+/// "--max-new-tokens=4" -> "--max_new_tokens=4": a dash is accepted where the option's name has an underscore.
+std::vector<std::string> with_underscores(int argc, char** argv) {
+  std::vector<std::string> args;
+  for (int i = argc - 1; i > 0; --i) {  // CLI11 takes the arguments last first
+    std::string arg = argv[i];
+    if (arg.size() > 2 && arg.starts_with("--")) {
+      const auto end = std::find(arg.begin(), arg.end(), '=');
+      std::replace(arg.begin() + 2, end, '-', '_');
+    }
+    args.push_back(std::move(arg));
+  }
+  return args;
+}
+
+int exit_code(tandem::ErrorCode code) {
+  switch (code) {
+    case tandem::ErrorCode::kBadInput:
+    case tandem::ErrorCode::kUnsupported:
+    case tandem::ErrorCode::kResource:
+      return 2;
+    case tandem::ErrorCode::kAborted:
+      return 130;
+    case tandem::ErrorCode::kRankFailure:
+    case tandem::ErrorCode::kInternal:
+      return 1;
+  }
+  return 1;
+}
+
+int complain(const std::string& message, int code) {
+  std::string line = message;
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  std::fprintf(stderr, "tandem: error: %s\n", line.c_str());
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"tandem: tensor-parallel inference of LLaMA- and Qwen-family checkpoints", "tandem"};
+  app.option_defaults()->always_capture_default();
+  app.require_subcommand(1);
+  // One line per subcommand, in the order of --help.
+  try {
+    app.parse(with_underscores(argc, argv));
+    return 0;
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::CallForAllHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    return complain(std::string(error.what()) + "; see `tandem --help`", 2);
+  } catch (const tandem::Error& error) {
+    return complain(error.what(), exit_code(error.code()));
+  } catch (const std::exception& error) {
+    return complain(error.what(), 1);
+  }
+}
