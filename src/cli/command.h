@@ -1,5 +1,6 @@
-// The subcommands: one file and one function each, listed in main.cc. A subcommand's callback prints its result to stdout and throws
-// tandem::Error on failure; main turns that into "tandem: error: ..." and the exit code.
+// The subcommands: one file and one function each, listed in main.cc. A subcommand's callback
+// prints its result to stdout and throws tandem::Error on failure; main turns that into "tandem:
+// error: ..." and the exit code.
 #pragma once
 
 #include <CLI/App.hpp>

@@ -1,4 +1,5 @@
-// Entry of the command line: which subcommands exist, how options may be spelled, how errors end the program.
+// Entry of the command line: which subcommands exist, how options may be spelled, how errors end
+// the program.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -13,7 +14,8 @@
 
 namespace {
 
-/// "--max-new-tokens=4" -> "--max_new_tokens=4": a dash is accepted where the option's name has an underscore.
+/// "--max-new-tokens=4" -> "--max_new_tokens=4": a dash is accepted where the option's name has an
+/// underscore.
 std::vector<std::string> with_underscores(int argc, char** argv) {
   std::vector<std::string> args;
   for (int i = argc - 1; i > 0; --i) {  // CLI11 takes the arguments last first
