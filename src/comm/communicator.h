@@ -1,8 +1,10 @@
 // How ranks talk. HostComm carries small byte strings (plans, statistics), DeviceComm the
-// activations. Every call has a deadline and returns by throwing Error(kRankFailure), naming the
-// rank and the cause, when any rank aborts.
+// activations. Every wait ends by throwing the Error of whoever aborted the group: a rank that
+// failed (its own code and message), or the monitor of the rank processes (kRankFailure, naming
+// rank and cause).
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "backend/buffer.h"
+#include "base/check.h"
 #include "tensor/tree_program.h"
 
 namespace tandem {
@@ -27,9 +30,23 @@ class HostComm {
   /// Every rank's bytes, by rank, on rank 0; an empty list elsewhere.
   virtual std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes) = 0;
   virtual void barrier() = 0;
-  /// Makes every pending and later call on every rank throw Error(kRankFailure, reason). First
-  /// reason wins.
-  virtual void abort(const std::string& reason) = 0;
+  /// Makes every pending and later call on every rank, device calls too, throw Error(code, reason).
+  /// The first reason wins.
+  virtual void abort(ErrorCode code, const std::string& reason) = 0;
+  /// Throws the reason of abort(), if there was one. For long work between two calls (loading).
+  virtual void check() = 0;
+};
+
+/// Sizes of a DeviceComm, given once; calls beyond them are programmer errors.
+struct DeviceCommSpec {
+  int64_t max_rows = 0;  ///< of a partial sum; the product with max_cols is what counts
+  int64_t max_cols = 0;
+  int64_t max_nodes_per_rank = 1;
+  int64_t max_gather_floats = 0;  ///< rows * cols of a gather buffer
+  int threads_per_rank = 1;       ///< ranks * threads above the cores: waits sleep at once
+  /// Partial sums of all ranks up to this many bytes together are added by every rank on its own
+  /// (one meeting); larger ones in slices (two meetings). Chooses the schedule, never the result.
+  int64_t small_bytes = int64_t{256} << 10;
 };
 
 /// Activations between ranks. One instance per rank; all ranks make the same calls in the same
@@ -57,6 +74,10 @@ class DeviceComm {
   virtual void all_gather_columns(const Matrix& m, std::span<const int64_t> begins) = 0;
   /// Rank owners[i] has written row i.
   virtual void all_gather_rows(const Matrix& m, std::span<const int32_t> owners) = 0;
+
+  /// A wait for the other ranks that lasts longer aborts the group, naming who is late; zero: no
+  /// limit. That is the normal state: while a rank's heart beats it is slow, not dead.
+  virtual void set_time_limit(std::chrono::milliseconds limit) = 0;
 
   /// Seconds spent waiting for other ranks, and number of collectives, since the start.
   struct Counters {

@@ -1,0 +1,78 @@
+// What the ranks of one host know of each other, in a few cache lines of shared memory: the abort
+// flag with its reason, a barrier, and how far each rank is (heartbeat, phase and step).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/check.h"
+#include "base/unique_fd.h"
+#include "comm/shm/shared_memory.h"
+
+namespace tandem {
+
+/// Where a rank is, for messages about it.
+enum class RankPhase : uint8_t { kStarting, kSelfTest, kLoading, kIdle, kPrefill, kDecode };
+
+/// How a rank waits for the others.
+struct WaitPolicy {
+  std::chrono::nanoseconds spin{0};   ///< this long with pause instructions, then asleep
+  std::chrono::nanoseconds limit{0};  ///< longer ends in an abort that names the late rank; 0: none
+};
+
+struct ControlPage;
+
+/// One rank's view of the control page. abort(), check() and the heartbeat may be called from any
+/// thread, the rest from the rank's own.
+class Control {
+ public:
+  static constexpr int kMaxRanks = 1024;
+  /// Bytes of a control page; zeros are its initial state.
+  static size_t bytes(int size);
+
+  /// `abort_event` is an eventfd that becomes and stays readable when the group aborts; all ranks
+  /// hold the same one.
+  Control(std::shared_ptr<SharedMemory> memory, UniqueFd abort_event, int rank, int size);
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  int abort_event() const { return abort_event_.get(); }
+
+  /// Ends the group: every pending and later wait of every rank throws Error(code, reason). The
+  /// first reason wins. It is cut at 1000 bytes.
+  void abort(ErrorCode code, std::string_view reason);
+  bool aborted() const;
+  /// Throws the reason of abort(), if there was one.
+  void check() const;
+  /// check() after waiting for an abort that is about to come from whoever knows the cause.
+  void await_abort(std::chrono::milliseconds limit) const;
+
+  /// Waits until all ranks have come here as often as this one. `call` says what the rank is about
+  /// to do; ranks that disagree about it abort. Returns the seconds waited.
+  double barrier(const WaitPolicy& policy, uint64_t call = 0);
+
+  void set_progress(RankPhase phase, int64_t step);
+  /// "while loading", "during step 17 (decode)", ...
+  std::string progress(int rank) const;
+  void beat();
+  uint64_t heartbeat(int rank) const;
+
+ private:
+  bool reached(uint32_t count) const;
+  void sleep_until(uint32_t count, std::chrono::steady_clock::time_point start,
+                   std::chrono::nanoseconds limit);
+  [[noreturn]] void give_up_waiting(uint32_t count, std::chrono::nanoseconds limit);
+  void compare_calls(uint32_t count);
+
+  std::shared_ptr<SharedMemory> memory_;
+  ControlPage* page_;
+  UniqueFd abort_event_;
+  int rank_;
+  int size_;
+  uint32_t barriers_ = 0;
+};
+
+}  // namespace tandem
