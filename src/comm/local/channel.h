@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
-#include "comm/shm/control.h"
+#include "comm/control.h"
 
 namespace tandem {
 

@@ -8,10 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "comm/communicator.h"
 #include "comm/local/channel.h"
-#include "comm/shm/control.h"
-#include "comm/shm/shared_memory.h"
+#include "comm/local_ranks.h"
 
 namespace tandem {
 
@@ -21,7 +19,7 @@ struct ShareSlot {
   std::shared_ptr<SharedMemory> memory;
 };
 
-class LocalHostComm final : public HostComm {
+class LocalHostComm final : public LocalRanks {
  public:
   /// `channels`: on rank 0 one per worker, in order of rank; on a worker the one to rank 0; none in
   /// a world of one. `slot` is given when the ranks are threads.
@@ -36,10 +34,8 @@ class LocalHostComm final : public HostComm {
   void abort(ErrorCode code, const std::string& reason) override { control_->abort(code, reason); }
   void check() override { control_->check(); }
 
-  Control& control() { return *control_; }
-  std::shared_ptr<Control> shared_control() { return control_; }
-  /// The same `bytes` zeros for every rank; all ranks call it together.
-  std::shared_ptr<SharedMemory> share_memory(size_t bytes);
+  Control& control() override { return *control_; }
+  std::shared_ptr<SharedMemory> share_memory(size_t bytes) override;
   /// On rank 0: workers that read further find the end of the stream.
   void finish_sending();
 

@@ -3,7 +3,7 @@
 #include <array>
 
 #include "base/check.h"
-#include "comm/shm/layout.h"
+#include "comm/layout.h"
 
 namespace tandem {
 

@@ -15,7 +15,7 @@
 #include "backend/host_buffer.h"
 #include "base/arithmetic.h"
 #include "base/check.h"
-#include "comm/shm/layout.h"
+#include "comm/layout.h"
 
 namespace tandem {
 
@@ -39,7 +39,7 @@ uint64_t call_tag(uint64_t kind, int64_t rows, int64_t cols) {
 
 class ShmComm final : public DeviceComm {
  public:
-  ShmComm(LocalHostComm& host, Backend& backend, const DeviceCommSpec& spec)
+  ShmComm(LocalRanks& host, Backend& backend, const DeviceCommSpec& spec)
       : host_(host),
         backend_(backend),
         layout_(spec, host.size()),
@@ -101,7 +101,7 @@ class ShmComm final : public DeviceComm {
     meet(call_tag(kind, m.rows, m.cols));
   }
 
-  LocalHostComm& host_;
+  LocalRanks& host_;
   Backend& backend_;
   CommLayout layout_;
   int64_t small_bytes_;
@@ -157,7 +157,7 @@ void ShmComm::add_own_slice(const Matrix& result, const TreeProgram& program) {
 
 }  // namespace
 
-std::unique_ptr<DeviceComm> make_shm_comm(LocalHostComm& host, Backend& backend,
+std::unique_ptr<DeviceComm> make_shm_comm(LocalRanks& host, Backend& backend,
                                           const DeviceCommSpec& spec) {
   return std::make_unique<ShmComm>(host, backend, spec);
 }

@@ -6,13 +6,13 @@
 
 #include "backend/backend.h"
 #include "comm/communicator.h"
-#include "comm/local/local_host.h"
+#include "comm/local_ranks.h"
 
 namespace tandem {
 
 /// All ranks call it together. `host` and `backend` must outlive the result; the backend's memory
 /// is host memory.
-std::unique_ptr<DeviceComm> make_shm_comm(LocalHostComm& host, Backend& backend,
+std::unique_ptr<DeviceComm> make_shm_comm(LocalRanks& host, Backend& backend,
                                           const DeviceCommSpec& spec);
 
 }  // namespace tandem

@@ -1,4 +1,4 @@
-#include "comm/shm/layout.h"
+#include "comm/layout.h"
 
 #include "base/arithmetic.h"
 #include "base/check.h"

@@ -1,4 +1,4 @@
-#include "comm/shm/control.h"
+#include "comm/control.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include <new>
 #include <thread>
 
-#include "comm/shm/futex.h"
+#include "base/futex.h"
 
 namespace tandem {
 

@@ -10,8 +10,8 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "base/shared_memory.h"
 #include "base/unique_fd.h"
-#include "comm/shm/shared_memory.h"
 
 namespace tandem {
 
