@@ -71,8 +71,6 @@ LIBRARIES = {
 NOT_IN_HEADERS = ["nlohmann/", "spdlog/", "gtest/", "pcre2.h", "sentencepiece"]
 # Implementations of one contract that do not know each other: only their parent folder may.
 SIBLINGS = ["backend", "comm"]
-# ... but for the two halves of communication on one host: who is there, and the memory they share.
-TOGETHER = [{"local", "shm"}]
 # Headers of `parallel/` must not pull in `comm/`: the layers see communication through parallel/.
 NO_PULL = {"parallel": "comm"}
 
@@ -125,7 +123,7 @@ def may_reach(source, target):
         return f"{mine}/ may not include {other}/"
     if mine == other and mine in SIBLINGS:
         here, there = sub_folder(source), sub_folder(target)
-        if here and there and here != there and {here, there} not in TOGETHER:
+        if here and there and here != there:
             return f"{mine}/{here}/ and {mine}/{there}/ may not know each other"
     return None
 
