@@ -23,10 +23,10 @@ struct PlanChunk {
   int64_t row_begin = 0;
   int64_t rows = 0;
   int64_t position = 0;
-  int32_t rope_table = 0;
-  int32_t block_begin =
+  int64_t block_begin =
       0;  ///< the sequence's pages: StepPlan::blocks [block_begin, + block_count),
   int32_t block_count = 0;  ///< in order of position, enough for position + rows
+  int32_t rope_table = 0;
 
   bool operator==(const PlanChunk&) const = default;
 };
