@@ -45,7 +45,8 @@ struct ControlPage {
 
   alignas(64) std::atomic<uint32_t> arrivals;    ///< of all ranks together
   alignas(64) std::atomic<uint32_t> generation;  ///< barriers that all ranks have come to
-  std::atomic<uint32_t> sleepers;                ///< on generation
+  std::atomic<uint32_t> sleepers;
+  std::atomic<uint32_t> bell;  ///< what they sleep on: rung for a complete barrier and for an abort
 
   RankLine* ranks() { return reinterpret_cast<RankLine*>(this + 1); }
 };
@@ -74,8 +75,8 @@ void Control::abort(ErrorCode code, std::string_view reason) {
   std::memcpy(page_->reason.data(), reason.data(), length);
   page_->reason_length = static_cast<uint32_t>(length);
   page_->abort_code = static_cast<uint32_t>(code);
-  page_->abort_state.store(kAborted, std::memory_order_release);
-  futex_wake_all(page_->generation);
+  page_->abort_state.store(kAborted, std::memory_order_seq_cst);
+  ring();
   if (abort_event_.valid()) {
     const uint64_t one = 1;
     // It can only fail when the counter is full, and then it is readable already.
@@ -109,6 +110,11 @@ void Control::await_abort(std::chrono::milliseconds limit) const {
   check();
 }
 
+void Control::ring() {
+  page_->bell.fetch_add(1, std::memory_order_seq_cst);
+  futex_wake_all(page_->bell);
+}
+
 bool Control::reached(uint32_t count) const {
   return static_cast<int32_t>(page_->generation.load(std::memory_order_acquire) - count) >= 0;
 }
@@ -125,7 +131,7 @@ double Control::barrier(const WaitPolicy& policy, uint64_t call) {
   double waited = 0;
   if (arrivals == count * static_cast<uint32_t>(size_)) {
     page_->generation.store(count, std::memory_order_seq_cst);
-    if (page_->sleepers.load(std::memory_order_seq_cst) != 0) futex_wake_all(page_->generation);
+    if (page_->sleepers.load(std::memory_order_seq_cst) != 0) ring();
   } else if (!reached(count)) {
     const auto start = Clock::now();
     const auto spin_end = start + policy.spin;
@@ -149,12 +155,13 @@ void Control::sleep_until(uint32_t count, Clock::time_point start, std::chrono::
       if (left.count() <= 0) give_up_waiting(count, limit);
       nap = std::min(nap, left);
     }
-    // Announced before the last look: the one who completes the barrier either sees the sleeper or
-    // is seen by it.
+    // Announced before the last look: whoever rings either sees the sleeper or is seen by it.
     page_->sleepers.fetch_add(1, std::memory_order_seq_cst);
-    const uint32_t seen = page_->generation.load(std::memory_order_seq_cst);
-    if (static_cast<int32_t>(seen - count) < 0 && !aborted()) {
-      futex_wait(page_->generation, seen, nap);
+    const uint32_t seen = page_->bell.load(std::memory_order_seq_cst);
+    const uint32_t generation = page_->generation.load(std::memory_order_seq_cst);
+    if (static_cast<int32_t>(generation - count) < 0 &&
+        page_->abort_state.load(std::memory_order_seq_cst) == kRunning) {
+      futex_wait(page_->bell, seen, nap);
     }
     page_->sleepers.fetch_sub(1, std::memory_order_seq_cst);
   }

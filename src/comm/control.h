@@ -61,6 +61,7 @@ class Control {
   uint64_t heartbeat(int rank) const;
 
  private:
+  void ring();
   bool reached(uint32_t count) const;
   void sleep_until(uint32_t count, std::chrono::steady_clock::time_point start,
                    std::chrono::nanoseconds limit);
