@@ -22,7 +22,7 @@ SILENT_SKIP = re.compile(r"GTEST_SKIP\(\)\s*;")
 ENDS_PROCESS = re.compile(r"(?<![\w.:>])(std::)?(_exit|quick_exit|exit|abort)\s*\(")
 # Where ending the process is the point (docs/architecture.md): the program's main and what runs in a
 # worker instead of it, and handlers of fatal signals.
-MAY_END = ("src/cli/main.cc", "src/engine/worker", "src/engine/spawn", "src/comm/", "src/diag/")
+MAY_END = ("src/cli/main.cc", "src/engine/worker", "src/engine/ranks/", "src/comm/", "src/diag/")
 
 
 def tracked_files(root):
