@@ -15,7 +15,6 @@ namespace tandem::testing {
 namespace {
 
 using std::chrono::milliseconds;
-using ::testing::IsEmpty;
 
 /// This program as a rank 0 of `size` ranks, in a process group of its own.
 class Root {

@@ -44,7 +44,8 @@ void reduce(DeviceComm& comm, int64_t step) {
   const Matrix sum =
       comm.all_reduce(2, kCols, std::vector<int32_t>(static_cast<size_t>(comm.size()), 1), program);
   const int n = comm.size();
-  const auto expected = static_cast<float>(n * (n + 1) / 2 + n * (step % 5));
+  const int added = n * (n + 1) / 2 + n * (step % 5);
+  const auto expected = static_cast<float>(added);
   for (int64_t i = 0; i < 2 * kCols; ++i) TANDEM_CHECK(row(sum, 0)[i] == expected);
 }
 
