@@ -261,9 +261,11 @@ TEST(Abort, WakesEveryWaitAndKeepsTheFirstReason) {
   std::atomic<int> ended = 0;
   {
     const auto group = RankGroup::start_threads(5, [&](RankContext& rank) {
-      HostBackend backend;
-      const auto comm = rank.connect(backend, {.max_rows = 1, .max_cols = 8});
       try {
+        HostBackend backend;
+        const auto comm = rank.connect(backend, {.max_rows = 1, .max_cols = 8});
+        std::vector<std::byte> start;
+        rank.host().broadcast(start);
         if (rank.rank() == 4) bad_input("tensor x is missing");
         if (rank.rank() == 3) {
           std::vector<std::byte> bytes;
@@ -281,6 +283,8 @@ TEST(Abort, WakesEveryWaitAndKeepsTheFirstReason) {
     for (int again = 0; again < 2; ++again) {
       try {
         if (again == 0) {
+          std::vector<std::byte> start;
+          group->root().host().broadcast(start);
           group->root().host().gather({});
         } else {
           comm->all_gather_columns(comm->gather_buffer(0, 0), std::vector<int64_t>(6, 0));
