@@ -137,6 +137,22 @@ nlohmann::ordered_json to_library(const Json& value) {
   return object;
 }
 
+/// U+0085, U+2028 and U+2029 end a line for some readers; escaped, a value stays on its line. In
+/// JSON text they occur inside strings only.
+std::string escape_line_ends(std::string text) {
+  const std::pair<std::string_view, std::string_view> ends[] = {
+      {"\xc2\x85", "\\u0085"}, {"\xe2\x80\xa8", "\\u2028"}, {"\xe2\x80\xa9", "\\u2029"}};
+  for (const auto& [end, escape] : ends) {
+    if (text.find(end) == std::string::npos) continue;
+    std::string out;
+    size_t done = 0;
+    for (size_t at = 0; (at = text.find(end, done)) != std::string::npos; done = at + end.size())
+      out.append(text, done, at - done).append(escape);
+    text = out.append(text, done);
+  }
+  return text;
+}
+
 }  // namespace
 
 Json Json::parse(std::string_view text, const std::string& name, const JsonLimits& limits) {
@@ -190,7 +206,8 @@ std::string_view Json::kind() const {
 }
 
 std::string Json::dump(int indent) const {
-  return to_library(*this).dump(indent, ' ', false, nlohmann::json::error_handler_t::strict);
+  return escape_line_ends(
+      to_library(*this).dump(indent, ' ', false, nlohmann::json::error_handler_t::strict));
 }
 
 JsonReader::JsonReader(const Json& value, std::string name, std::string path)

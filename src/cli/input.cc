@@ -1,0 +1,48 @@
+#include "cli/input.h"
+
+#include <charconv>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <system_error>
+
+#include "base/check.h"
+
+namespace tandem::cli {
+
+std::string read_source(const std::string& path) {
+  using Iterator = std::istreambuf_iterator<char>;
+  if (path == "-") return {Iterator(std::cin), Iterator()};
+  std::ifstream file(path, std::ios::binary);
+  std::string content;
+  if (file) content.assign(Iterator(file), Iterator());
+  if (!file || file.bad()) bad_input("{}: cannot be read", path);
+  return content;
+}
+
+std::vector<int32_t> parse_ids(const std::string& text, std::string_view option) {
+  if (text == "-" || text.starts_with('@')) {
+    const std::string source = text == "-" ? text : text.substr(1);
+    const std::string list = read_source(source);
+    if (list.starts_with('@') || list == "-")
+      bad_input("{}: {} holds \"{}\"; a list of ids is expected", option, source, list);
+    return parse_ids(list, option);
+  }
+  constexpr std::string_view kBetween = ", \t\r\n";
+  std::vector<int32_t> ids;
+  size_t at = text.find_first_not_of(kBetween);
+  while (at != std::string::npos) {
+    const size_t end = std::min(text.find_first_of(kBetween, at), text.size());
+    int32_t id = 0;
+    const auto parsed = std::from_chars(text.data() + at, text.data() + end, id);
+    if (parsed.ec != std::errc() || parsed.ptr != text.data() + end || id < 0) {
+      bad_input("{}: \"{}\" is no id; expected numbers from 0 on, separated by commas", option,
+                text.substr(at, std::min<size_t>(end - at, 40)));
+    }
+    ids.push_back(id);
+    at = text.find_first_not_of(kBetween, end);
+  }
+  return ids;
+}
+
+}  // namespace tandem::cli

@@ -1,0 +1,18 @@
+// What subcommands read: files, standard input, lists of ids.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tandem::cli {
+
+/// The whole of a file, or of standard input for "-". Throws Error(kBadInput) naming the file.
+std::string read_source(const std::string& path);
+
+/// Ids from "1,2,3" (also separated by white space), from a file "@FILE" or from standard input
+/// "-" (also "@-"). Throws Error(kBadInput) naming `option` and what is no id.
+std::vector<int32_t> parse_ids(const std::string& text, std::string_view option);
+
+}  // namespace tandem::cli
