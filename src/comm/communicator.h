@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "backend/buffer.h"
@@ -31,8 +31,8 @@ class HostComm {
   virtual std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes) = 0;
   virtual void barrier() = 0;
   /// Makes every pending and later call on every rank, device calls too, throw Error(code, reason).
-  /// The first reason wins.
-  virtual void abort(ErrorCode code, const std::string& reason) = 0;
+  /// The first reason wins. May be called from any thread and from a signal handler.
+  virtual void abort(ErrorCode code, std::string_view reason) = 0;
   /// Throws the reason of abort(), if there was one. For long work between two calls (loading).
   virtual void check() = 0;
 };

@@ -42,7 +42,7 @@ class Control {
   int abort_event() const { return abort_event_.get(); }
 
   /// Ends the group: every pending and later wait of every rank throws Error(code, reason). The
-  /// first reason wins. It is cut at 1000 bytes.
+  /// first reason wins; it is cut at 1000 bytes. Safe in a signal handler.
   void abort(ErrorCode code, std::string_view reason);
   bool aborted() const;
   /// Throws the reason of abort(), if there was one.

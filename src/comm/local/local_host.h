@@ -31,7 +31,7 @@ class LocalHostComm final : public LocalRanks {
   void broadcast(std::vector<std::byte>& bytes) override;
   std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes) override;
   void barrier() override;
-  void abort(ErrorCode code, const std::string& reason) override { control_->abort(code, reason); }
+  void abort(ErrorCode code, std::string_view reason) override { control_->abort(code, reason); }
   void check() override { control_->check(); }
 
   Control& control() override { return *control_; }

@@ -50,8 +50,8 @@ bool arrange_descriptors(int socket) {
     const long limit = sysconf(_SC_OPEN_MAX);  // before Linux 5.9
     for (int fd = kWorkerSocket + 1; fd < limit; ++fd) close(fd);
   }
-  fcntl(0, F_SETFD, 0);
-  fcntl(1, F_SETFD, 0);
+  // A standard descriptor that was closed here may be `null` itself, which closes on exec.
+  for (int fd = 0; fd < kWorkerSocket; ++fd) fcntl(fd, F_SETFD, 0);
   return true;
 }
 
