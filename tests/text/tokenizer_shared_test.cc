@@ -26,5 +26,10 @@ INSTANTIATE_TEST_SUITE_P(Json, SharedTokenizer,
                          testing::Values("llama2", "mistral_v0_1", "llama3", "qwen2_5"),
                          [](const auto& which) { return std::string(which.param); });
 
+INSTANTIATE_TEST_SUITE_P(SentencePiece, SharedTokenizer, testing::Values("llama2/sp"),
+                         [](const auto&) { return std::string("llama2_sp"); });
+INSTANTIATE_TEST_SUITE_P(Tiktoken, SharedTokenizer, testing::Values("qwen_tiktoken"),
+                         [](const auto&) { return std::string("qwen"); });
+
 }  // namespace
 }  // namespace tandem::test

@@ -1,6 +1,8 @@
 #include "text/tokenizer/unigram.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "base/check.h"
 #include "text/tokenizer/utf8.h"
@@ -8,8 +10,6 @@
 namespace tandem {
 namespace {
 
-/// How much worse than the least probable token an unknown character is (SentencePiece's value).
-constexpr double kUnkPenalty = 10;
 /// The search looks at so many tokens per character at most.
 constexpr size_t kMaxTokenBytes = 1000;
 constexpr size_t kNowhere = ~size_t{0};
@@ -24,9 +24,11 @@ struct UnigramModel::Scratch : ModelScratch {
   };
   std::vector<Best> best;
   std::vector<std::string_view> pieces;
+  bool single_precision = false;
 
   void offer(size_t begin, size_t end, double score, int32_t id) {
     Best& old = best[end];
+    if (single_precision) score = static_cast<double>(static_cast<float>(score));
     if (old.begin == kNowhere || score > old.score) old = {score, begin, id};
   }
 };
@@ -34,17 +36,22 @@ struct UnigramModel::Scratch : ModelScratch {
 UnigramModel::UnigramModel(std::shared_ptr<const Vocabulary> vocabulary, std::vector<double> scores,
                            UnigramOptions options)
     : vocabulary_(std::move(vocabulary)), scores_(std::move(scores)), options_(options) {
+  double least = std::numeric_limits<double>::infinity();
   for (int32_t id = 0; id <= vocabulary_->largest_id(); ++id) {
-    if (!vocabulary_->token(id).empty()) trie_.add(vocabulary_->token(id), id);
+    const std::string_view token = vocabulary_->token(id);
+    if (token.empty() || std::isnan(scores_[static_cast<size_t>(id)])) continue;
+    trie_.add(token, id);
+    least = std::min(least, scores_[static_cast<size_t>(id)]);
   }
-  const auto least = std::min_element(scores_.begin(), scores_.end());
-  unk_score_ = (least == scores_.end() ? 0 : *least) - kUnkPenalty;
+  if (least < std::numeric_limits<double>::infinity()) unk_score_ = least - kUnkPenalty;
   for (size_t byte = 0; byte < 256; ++byte)
     byte_ids_[byte] = vocabulary_->find(fmt::format("<0x{:02X}>", byte));
 }
 
 std::unique_ptr<ModelScratch> UnigramModel::make_scratch() const {
-  return std::make_unique<Scratch>();
+  auto scratch = std::make_unique<Scratch>();
+  scratch->single_precision = options_.single_precision;
+  return scratch;
 }
 
 /// Fills scratch.best by dynamic programming over the characters.
@@ -75,7 +82,8 @@ void UnigramModel::search(std::string_view piece, Scratch& scratch) const {
 }
 
 void UnigramModel::push_piece(std::string_view text, std::vector<int32_t>& ids) const {
-  if (const int32_t id = vocabulary_->find(text); id >= 0) {
+  const int32_t id = vocabulary_->find(text);
+  if (id >= 0 && !std::isnan(scores_[static_cast<size_t>(id)])) {
     ids.push_back(id);
     return;
   }

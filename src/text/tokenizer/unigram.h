@@ -14,14 +14,19 @@
 
 namespace tandem {
 
+/// How much worse than the least probable token an unknown character is (SentencePiece's value).
+inline constexpr double kUnkPenalty = 10;
+
 struct UnigramOptions {
   int32_t unk = -1;  ///< -1: none; text that needs it is refused
   bool byte_fallback = false;
+  /// Sums are rounded to fp32, which decides between cuts of equal probability (SentencePiece).
+  bool single_precision = false;
 };
 
 class UnigramModel : public TokenModel {
  public:
-  /// `scores`: log-probability of each id.
+  /// `scores`: log-probability of each id; NaN: the search leaves the token out.
   UnigramModel(std::shared_ptr<const Vocabulary> vocabulary, std::vector<double> scores,
                UnigramOptions options);
 
@@ -38,7 +43,7 @@ class UnigramModel : public TokenModel {
   std::vector<double> scores_;
   UnigramOptions options_;
   ByteTrie trie_;
-  double unk_score_ = 0;
+  double unk_score_ = -kUnkPenalty;
   std::array<int32_t, 256> byte_ids_;
 };
 
