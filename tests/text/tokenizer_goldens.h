@@ -11,5 +11,7 @@ void expect_goldens(const std::string& folder);
 /// Every line of FOLDER/stream.jsonl: the pieces of the incremental detokenizer joined are the
 /// text, each is whole UTF-8, and each comes as early as it can be certain.
 void expect_streams(const std::string& folder);
+/// Every line of a file beside the tokenizer: `ids` give `decoded`.
+void expect_decodings(const std::string& path);
 
 }  // namespace tandem::test

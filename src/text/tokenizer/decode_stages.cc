@@ -69,6 +69,7 @@ class ByteFallbackStage : public DecodeStage {
     if (broken_) give_replacements(emit);
   }
   void finish(EmitText emit) override {
+    if (run_.empty()) return;
     if (!broken_ && checked_ == run_.size()) {
       emit(run_);
     } else {
