@@ -49,6 +49,15 @@ struct DeviceCommSpec {
   int64_t small_bytes = int64_t{256} << 10;
 };
 
+/// An all_reduce whose partial sums come in runs of columns.
+struct PieceReduce {
+  int64_t rows = 0;
+  int64_t cols = 0;
+  std::span<const int32_t> nodes_per_rank;  ///< as in all_reduce; kept by the caller until the end
+  const TreeProgram* program = nullptr;
+  std::span<const int64_t> begins;  ///< piece p is columns [begins[p], begins[p+1]) of [0, cols)
+};
+
 /// Activations between ranks. One instance per rank; all ranks make the same calls in the same
 /// order.
 class DeviceComm {
@@ -65,6 +74,18 @@ class DeviceComm {
   /// next collective call.
   virtual Matrix all_reduce(int64_t rows, int64_t cols, std::span<const int32_t> nodes_per_rank,
                             const TreeProgram& program) = 0;
+
+  /// MC2: the same reduce, the same bits, while the partial sums are still being produced. Between
+  /// partial_buffers() and the result: begin_pieces(), then piece_ready() for piece 0, 1, ... when
+  /// this rank has written that piece of all its nodes, then end_pieces(). The earlier pieces are
+  /// reduced meanwhile. Only where overlaps() says so; all ranks decide alike.
+  virtual bool overlaps() const { return false; }
+  virtual void begin_pieces(const PieceReduce&) { TANDEM_CHECK(overlaps()); }
+  virtual void piece_ready() { TANDEM_CHECK(overlaps()); }
+  virtual Matrix end_pieces() {
+    TANDEM_CHECK(overlaps());
+    return {};
+  }
 
   /// A float32 [rows, cols] matrix in transport memory of which this rank writes a part before the
   /// matching all_gather.

@@ -22,6 +22,11 @@ constexpr auto kNap = std::chrono::milliseconds(100);
 /// Pause instructions between two looks at the clock.
 constexpr int kSpinsPerLook = 64;
 
+/// Counters may wrap around. In one order with the announcement of a sleeper, and acquiring.
+bool at_least(const std::atomic<uint32_t>& counter, uint32_t count) {
+  return static_cast<int32_t>(counter.load(std::memory_order_seq_cst) - count) >= 0;
+}
+
 enum AbortState : uint32_t { kRunning = 0, kWriting = 1, kAborted = 2 };
 
 /// What one rank writes; a cache line of its own.
@@ -29,6 +34,7 @@ struct alignas(64) RankLine {
   std::atomic<uint64_t> heartbeat;
   std::atomic<uint64_t> progress;  ///< phase in the upper 8 bits, step in the others
   std::atomic<uint32_t> arrived;   ///< barriers it has come to
+  std::atomic<uint32_t> published;
   /// What it came for, by parity of the barrier: a rank can be one barrier ahead of a reader, not
   /// two.
   std::array<std::atomic<uint64_t>, 2> call;
@@ -115,10 +121,6 @@ void Control::ring() {
   futex_wake_all(page_->bell);
 }
 
-bool Control::reached(uint32_t count) const {
-  return static_cast<int32_t>(page_->generation.load(std::memory_order_acquire) - count) >= 0;
-}
-
 double Control::barrier(const WaitPolicy& policy, uint64_t call) {
   check();
   const uint32_t count = ++barriers_;
@@ -132,51 +134,83 @@ double Control::barrier(const WaitPolicy& policy, uint64_t call) {
   if (arrivals == count * static_cast<uint32_t>(size_)) {
     page_->generation.store(count, std::memory_order_seq_cst);
     if (page_->sleepers.load(std::memory_order_seq_cst) != 0) ring();
-  } else if (!reached(count)) {
-    const auto start = Clock::now();
-    const auto spin_end = start + policy.spin;
-    for (int i = 1; policy.spin.count() > 0 && !reached(count) && !aborted(); ++i) {
-      spin_pause();
-      if (i % kSpinsPerLook == 0 && Clock::now() >= spin_end) break;
-    }
-    sleep_until(count, start, policy.limit);
-    waited = std::chrono::duration<double>(Clock::now() - start).count();
+  } else {
+    waited = wait(
+        policy, [&] { return at_least(page_->generation, count); },
+        [&](int r) { return !at_least(page_->ranks()[r].arrived, count); });
   }
   compare_calls(count);
   return waited;
 }
 
-void Control::sleep_until(uint32_t count, Clock::time_point start, std::chrono::nanoseconds limit) {
-  while (!reached(count)) {
-    check();
-    std::chrono::nanoseconds nap = kNap;
-    if (limit.count() > 0) {
-      const std::chrono::nanoseconds left = limit - (Clock::now() - start);
-      if (left.count() <= 0) give_up_waiting(count, limit);
-      nap = std::min(nap, left);
-    }
-    // Announced before the last look: whoever rings either sees the sleeper or is seen by it.
-    page_->sleepers.fetch_add(1, std::memory_order_seq_cst);
-    const uint32_t seen = page_->bell.load(std::memory_order_seq_cst);
-    const uint32_t generation = page_->generation.load(std::memory_order_seq_cst);
-    if (static_cast<int32_t>(generation - count) < 0 &&
-        page_->abort_state.load(std::memory_order_seq_cst) == kRunning) {
-      futex_wait(page_->bell, seen, nap);
-    }
-    page_->sleepers.fetch_sub(1, std::memory_order_seq_cst);
-  }
+void Control::publish(uint32_t pieces) {
+  // Releases the pieces. In one order with `sleepers`, as in barrier().
+  page_->ranks()[rank_].published.store(pieces, std::memory_order_seq_cst);
+  if (page_->sleepers.load(std::memory_order_seq_cst) != 0) ring();
 }
 
-void Control::give_up_waiting(uint32_t count, std::chrono::nanoseconds limit) {
-  std::string late;
+uint32_t Control::published() const {
+  return page_->ranks()[rank_].published.load(std::memory_order_relaxed);
+}
+
+bool Control::published_by_all(uint32_t pieces) const {
   for (int r = 0; r < size_; ++r) {
-    if (static_cast<int32_t>(page_->ranks()[r].arrived.load() - count) >= 0) continue;
-    late += fmt::format("{}rank {}", late.empty() ? "" : ", ", r);
-    late += fmt::format(" ({})", progress(r));
+    if (!at_least(page_->ranks()[r].published, pieces)) return false;
   }
+  return true;
+}
+
+double Control::wait_published(const WaitPolicy& policy, uint32_t pieces) {
+  check();
+  return wait(
+      policy, [&] { return published_by_all(pieces); },
+      [&](int r) { return !at_least(page_->ranks()[r].published, pieces); });
+}
+
+template <typename Reached, typename Late>
+double Control::wait(const WaitPolicy& policy, const Reached& reached, const Late& late) {
+  if (reached()) return 0;
+  const auto start = Clock::now();
+  const auto spin_end = start + policy.spin;
+  for (int i = 1; policy.spin.count() > 0 && !reached() && !aborted(); ++i) {
+    spin_pause();
+    if (i % kSpinsPerLook == 0 && Clock::now() >= spin_end) break;
+  }
+  while (!reached()) {
+    check();
+    std::chrono::nanoseconds limit = kNap;
+    if (policy.limit.count() > 0) {
+      const std::chrono::nanoseconds left = policy.limit - (Clock::now() - start);
+      if (left.count() <= 0) {
+        std::string names;
+        for (int r = 0; r < size_; ++r) {
+          if (!late(r)) continue;
+          names += fmt::format("{}rank {} ({})", names.empty() ? "" : ", ", r, progress(r));
+        }
+        give_up_waiting(policy.limit, names);
+      }
+      limit = std::min(limit, left);
+    }
+    nap(limit, reached);
+  }
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+template <typename Reached>
+void Control::nap(std::chrono::nanoseconds limit, const Reached& reached) {
+  // Announced before the last look: whoever rings either sees the sleeper or is seen by it.
+  page_->sleepers.fetch_add(1, std::memory_order_seq_cst);
+  const uint32_t seen = page_->bell.load(std::memory_order_seq_cst);
+  if (!reached() && page_->abort_state.load(std::memory_order_seq_cst) == kRunning) {
+    futex_wait(page_->bell, seen, limit);
+  }
+  page_->sleepers.fetch_sub(1, std::memory_order_seq_cst);
+}
+
+void Control::give_up_waiting(std::chrono::nanoseconds limit, const std::string& late) {
   abort(ErrorCode::kRankFailure,
-        fmt::format("{} did not come to the collective call {} of rank {} within {:g} s", late,
-                    count, rank_, std::chrono::duration<double>(limit).count()));
+        fmt::format("{} did not come to a collective call of rank {} ({}) within {:g} s", late,
+                    rank_, progress(rank_), std::chrono::duration<double>(limit).count()));
   check();
   fail(ErrorCode::kInternal, "unreachable");
 }

@@ -54,6 +54,14 @@ class Control {
   /// to do; ranks that disagree about it abort. Returns the seconds waited.
   double barrier(const WaitPolicy& policy, uint64_t call = 0);
 
+  /// A counter per rank: the pieces of work that it has made visible to the others, since the
+  /// start. All ranks count alike.
+  void publish(uint32_t pieces);
+  uint32_t published() const;  ///< by this rank
+  bool published_by_all(uint32_t pieces) const;
+  /// Waits for published_by_all(). Returns the seconds waited.
+  double wait_published(const WaitPolicy& policy, uint32_t pieces);
+
   void set_progress(RankPhase phase, int64_t step);
   /// "while loading", "during step 17 (decode)", ...
   std::string progress(int rank) const;
@@ -62,10 +70,12 @@ class Control {
 
  private:
   void ring();
-  bool reached(uint32_t count) const;
-  void sleep_until(uint32_t count, std::chrono::steady_clock::time_point start,
-                   std::chrono::nanoseconds limit);
-  [[noreturn]] void give_up_waiting(uint32_t count, std::chrono::nanoseconds limit);
+  /// Spins, then sleeps until `reached()`; `late(r)` says whether rank r is what it waits for.
+  template <typename Reached, typename Late>
+  double wait(const WaitPolicy& policy, const Reached& reached, const Late& late);
+  template <typename Reached>
+  void nap(std::chrono::nanoseconds limit, const Reached& reached);
+  [[noreturn]] void give_up_waiting(std::chrono::nanoseconds limit, const std::string& late);
   void compare_calls(uint32_t count);
 
   std::shared_ptr<SharedMemory> memory_;

@@ -50,12 +50,12 @@ struct Tester {
     }
   }
 
-  void reduce(int64_t rows, int64_t cols, const std::vector<int32_t>& nodes);
+  void reduce(int64_t rows, int64_t cols, const std::vector<int32_t>& nodes, bool pieces = false);
   void gather_columns(int64_t rows, int64_t cols);
   void gather_rows(int64_t rows, int64_t cols);
 };
 
-void Tester::reduce(int64_t rows, int64_t cols, const std::vector<int32_t>& nodes) {
+void Tester::reduce(int64_t rows, int64_t cols, const std::vector<int32_t>& nodes, bool pieces) {
   int64_t leaves = 0;
   int64_t first = 0;
   for (int r = 0; r < comm.size(); ++r) {
@@ -66,7 +66,16 @@ void Tester::reduce(int64_t rows, int64_t cols, const std::vector<int32_t>& node
   comm.partial_buffers(rows, cols, partials);
   for (size_t i = 0; i < partials.size(); ++i) put(partials[i], first + static_cast<int64_t>(i));
   const TreeProgram program = chain(leaves);
-  const Matrix result = comm.all_reduce(rows, cols, nodes, program);
+  Matrix result;
+  if (pieces) {
+    const std::vector<int64_t> begins = {0, cols / 3, cols};
+    comm.begin_pieces({rows, cols, nodes, &program, begins});
+    comm.piece_ready();
+    comm.piece_ready();
+    result = comm.end_pieces();
+  } else {
+    result = comm.all_reduce(rows, cols, nodes, program);
+  }
   std::vector<float> expected(static_cast<size_t>(rows * cols));
   for (size_t i = 0; i < expected.size(); ++i) {
     expected[i] = known_value(0, static_cast<int64_t>(i));
@@ -74,7 +83,7 @@ void Tester::reduce(int64_t rows, int64_t cols, const std::vector<int32_t>& node
       expected[i] += known_value(leaf, static_cast<int64_t>(i));
     }
   }
-  expect(result, expected, "all_reduce");
+  expect(result, expected, pieces ? "reduce in pieces" : "all_reduce");
 }
 
 void Tester::gather_columns(int64_t rows, int64_t cols) {
@@ -128,6 +137,7 @@ void self_test(HostComm& host, DeviceComm& comm, Backend& backend, const DeviceC
     // Above small_bytes, where the sizes reach that far: the schedule in slices.
     const int64_t large = std::min(floats, spec.small_bytes / int64_t{sizeof(float)} + 50);
     tester.reduce(1, large, nodes_up_to(1));
+    if (comm.overlaps()) tester.reduce(1, std::min<int64_t>(floats, 97), nodes_up_to(1), true);
     tester.reduce(1, std::min<int64_t>(floats, 20), nodes_up_to(1));
   }
   if (spec.max_gather_floats > 0) {

@@ -66,7 +66,20 @@ Case make_case(int size, int64_t max_nodes, uint32_t seed) {
   return c;
 }
 
-void check_case(RankContext& rank, DeviceComm& comm, const Case& c) {
+/// MC2's calls, at random cuts (some pieces empty).
+Matrix reduce_in_pieces(DeviceComm& comm, const Case& c) {
+  std::mt19937 random(c.seed);
+  std::vector<int64_t> begins = {0};
+  for (unsigned piece = random() % 6; piece > 0; --piece) {
+    begins.push_back(std::min(c.cols, begins.back() + static_cast<int64_t>(random() % 25)));
+  }
+  begins.push_back(c.cols);
+  comm.begin_pieces({c.rows, c.cols, c.nodes, &c.program, begins});
+  for (size_t p = 1; p < begins.size(); ++p) comm.piece_ready();
+  return comm.end_pieces();
+}
+
+void check_case(RankContext& rank, DeviceComm& comm, const Case& c, bool in_pieces) {
   int64_t first = 0;
   for (int r = 0; r < rank.rank(); ++r) first += c.nodes[r];
   std::vector<Matrix> partials(static_cast<size_t>(c.nodes[rank.rank()]));
@@ -78,7 +91,8 @@ void check_case(RankContext& rank, DeviceComm& comm, const Case& c) {
       }
     }
   }
-  const Matrix result = comm.all_reduce(c.rows, c.cols, c.nodes, c.program);
+  const Matrix result =
+      in_pieces ? reduce_in_pieces(comm, c) : comm.all_reduce(c.rows, c.cols, c.nodes, c.program);
   ASSERT_EQ(result.rows, c.rows);
   ASSERT_EQ(result.cols, c.cols);
   std::vector<float> leaves(static_cast<size_t>(c.program.leaves()));
@@ -109,10 +123,50 @@ TEST_P(Collectives, ReduceEqualsTheSerialTreeBitForBit) {
                                 .small_bytes = small_bytes};
       const auto comm = rank.connect(backend, spec);
       // Back to back: a buffer reused too early shows here.
-      for (uint32_t seed = 1; seed <= 60; ++seed) check_case(rank, *comm, make_case(size, 4, seed));
+      for (uint32_t seed = 1; seed <= 60; ++seed) {
+        check_case(rank, *comm, make_case(size, 4, seed), comm->overlaps() && seed % 3 == 0);
+      }
       EXPECT_EQ(comm->counters().calls, 60);
     });
   }
+}
+
+class Pieces : public Collectives {};
+INSTANTIATE_TEST_SUITE_P(Worlds, Pieces, ::testing::Range(2, 9));
+
+TEST_P(Pieces, AreReducedAsTheyAreProduced) {
+  const int size = GetParam();
+  on_ranks(size, [&](RankContext& rank) {
+    HostBackend backend;
+    const auto comm = rank.connect(backend, {.max_rows = 3, .max_cols = 96});
+    const std::vector<int32_t> nodes(static_cast<size_t>(size), 1);
+    TreeProgram program;
+    halve(size, &program);
+    const std::vector<int64_t> begins = {0, 40, 56, 96};
+    for (int round = 0; round < 40; ++round) {
+      std::vector<Matrix> partial(1);
+      comm->partial_buffers(3, 96, partial);
+      comm->begin_pieces({3, 96, nodes, &program, begins});
+      // A piece that is read before it is announced would show the numbers of two calls ago.
+      for (size_t p = 0; p + 1 < begins.size(); ++p) {
+        if ((round + rank.rank()) % 4 == 0) std::this_thread::yield();
+        for (int64_t i = 0; i < 3; ++i) {
+          for (int64_t j = begins[p]; j < begins[p + 1]; ++j) {
+            row(partial[0], i)[j] = value(static_cast<uint32_t>(round), rank.rank(), i, j);
+          }
+        }
+        comm->piece_ready();
+      }
+      const Matrix result = comm->end_pieces();
+      std::vector<float> leaves(static_cast<size_t>(size));
+      for (int64_t i = 0; i < 3 * 96; ++i) {
+        for (int r = 0; r < size; ++r) {
+          leaves[static_cast<size_t>(r)] = value(static_cast<uint32_t>(round), r, i / 96, i % 96);
+        }
+        ASSERT_EQ(row(result, i / 96)[i % 96], add_serially(program, leaves)) << round;
+      }
+    }
+  });
 }
 
 TEST_P(Collectives, GathersReachEveryRank) {
@@ -147,6 +201,8 @@ TEST_P(Collectives, GathersReachEveryRank) {
         }
         comm->all_gather_rows(m, owners);
       }
+      // A late reader, while the others go on to the next call.
+      if (round % size == rank.rank()) std::this_thread::sleep_for(std::chrono::microseconds(300));
       for (int64_t i = 0; i < rows; ++i) {
         for (int64_t j = 0; j < cols; ++j) ASSERT_EQ(row(m, i)[j], number(i, j)) << round;
       }

@@ -4,6 +4,9 @@
 //   overwritten by call k+2's, which a rank produces after passing the barrier of k+1. Hence two
 //   arenas.
 // - The shared result of call k is overwritten after the first barrier of a later call. Hence one.
+// - With pieces, the result's first piece is written once all ranks have published their first
+// piece,
+//   so all have come to this call; the last barrier is the one of end_pieces().
 // - A gather area is written before its own barrier, so it needs two, like the arenas.
 #include "comm/shm/shm_comm.h"
 
@@ -50,6 +53,7 @@ class ShmComm final : public DeviceComm {
     const int64_t wanted = static_cast<int64_t>(host.size()) * std::max(spec.threads_per_rank, 1);
     policy_.spin = wanted > usable_cores() ? std::chrono::nanoseconds(0) : kSpin;
     inputs_.reserve(static_cast<size_t>(host.size() * spec.max_nodes_per_rank));
+    slices_.reserve(inputs_.capacity());
   }
 
   int rank() const override { return host_.rank(); }
@@ -64,6 +68,11 @@ class ShmComm final : public DeviceComm {
 
   Matrix all_reduce(int64_t rows, int64_t cols, std::span<const int32_t> nodes_per_rank,
                     const TreeProgram& program) override;
+
+  bool overlaps() const override { return true; }
+  void begin_pieces(const PieceReduce& reduce) override;
+  void piece_ready() override;
+  Matrix end_pieces() override;
 
   Matrix gather_buffer(int64_t rows, int64_t cols) override {
     layout_.check_gather(rows, cols);
@@ -83,13 +92,16 @@ class ShmComm final : public DeviceComm {
   Counters counters() const override { return counters_; }
 
  private:
-  enum CallKind : uint64_t { kReduce = 1, kReduced, kGatherColumns, kGatherRows };
+  enum CallKind : uint64_t { kReduce = 1, kReduced, kPieces, kGatherColumns, kGatherRows };
 
   Matrix at(int64_t offset, int64_t rows, int64_t cols) {
     return {shared_.get(), offset, DType::kF32, rows, cols, cols};
   }
-  void collect_inputs(int64_t rows, int64_t cols, std::span<const int32_t> nodes_per_rank);
-  void add_own_slice(const Matrix& result, const TreeProgram& program);
+  void collect_inputs(int64_t rows, int64_t cols, std::span<const int32_t> nodes_per_rank,
+                      const TreeProgram& program);
+  /// This rank's share of columns [begin, end) of the result.
+  void add_own_share(const Matrix& result, int64_t begin, int64_t end, const TreeProgram& program);
+  void add_piece();
   void meet(uint64_t tag) {
     backend_.synchronize();
     counters_.wait_s += host_.control().barrier(policy_, tag);
@@ -110,49 +122,91 @@ class ShmComm final : public DeviceComm {
   std::unique_ptr<Buffer> private_;  ///< results of small calls
   WaitPolicy policy_;
   std::vector<Matrix> inputs_;  ///< of the running call, by leaf
+  std::vector<Matrix> slices_;  ///< of inputs_
+  PieceReduce pieces_;          ///< the running one
+  uint32_t published_ = 0;      ///< pieces before the running call
+  uint32_t ready_ = 0;          ///< pieces of the running call that this rank has published
+  uint32_t added_ = 0;          ///< pieces of the running call whose share is in the result
+  bool in_pieces_ = false;
   int parity_ = 0;
   int gather_parity_ = 0;
   Counters counters_;
 };
 
-void ShmComm::collect_inputs(int64_t rows, int64_t cols, std::span<const int32_t> nodes_per_rank) {
+void ShmComm::collect_inputs(int64_t rows, int64_t cols, std::span<const int32_t> nodes_per_rank,
+                             const TreeProgram& program) {
+  TANDEM_CHECK(static_cast<int>(nodes_per_rank.size()) == size() && !in_pieces_);
+  for (int32_t nodes : nodes_per_rank) layout_.check_partial(rows, cols, nodes);
+  const int64_t leaves = std::accumulate(nodes_per_rank.begin(), nodes_per_rank.end(), int64_t{0});
+  TANDEM_CHECK(leaves > 0 && leaves == program.leaves() && program.results() == 1);
   inputs_.clear();
   for (int r = 0; r < size(); ++r) {
     for (int32_t node = 0; node < nodes_per_rank[r]; ++node) {
       inputs_.push_back(at(layout_.partial(parity_, r, node), rows, cols));
     }
   }
+  parity_ ^= 1;
+  ++counters_.calls;
 }
 
 Matrix ShmComm::all_reduce(int64_t rows, int64_t cols, std::span<const int32_t> nodes_per_rank,
                            const TreeProgram& program) {
-  TANDEM_CHECK(static_cast<int>(nodes_per_rank.size()) == size());
-  for (int32_t nodes : nodes_per_rank) layout_.check_partial(rows, cols, nodes);
-  const int64_t leaves = std::accumulate(nodes_per_rank.begin(), nodes_per_rank.end(), int64_t{0});
-  TANDEM_CHECK(leaves > 0 && leaves == program.leaves() && program.results() == 1);
-
-  collect_inputs(rows, cols, nodes_per_rank);
-  parity_ ^= 1;
-  ++counters_.calls;
+  collect_inputs(rows, cols, nodes_per_rank, program);
   meet(call_tag(kReduce, rows, cols));
-  if (leaves * rows * cols * static_cast<int64_t>(sizeof(float)) <= small_bytes_) {
+  if (program.leaves() * rows * cols * static_cast<int64_t>(sizeof(float)) <= small_bytes_) {
     const Matrix result = {private_.get(), 0, DType::kF32, rows, cols, cols};
     backend_.tree_add({inputs_, &program, result});
     return result;
   }
   const Matrix result = at(layout_.result(), rows, cols);
-  add_own_slice(result, program);
+  add_own_share(result, 0, cols, program);
   meet(call_tag(kReduced, rows, cols));
   return result;
 }
 
-void ShmComm::add_own_slice(const Matrix& result, const TreeProgram& program) {
-  const int64_t blocks = ceil_div(result.cols, kSliceColumns);
-  const int64_t begin = std::min(result.cols, blocks * rank() / size() * kSliceColumns);
-  const int64_t end = std::min(result.cols, blocks * (rank() + 1) / size() * kSliceColumns);
-  if (begin == end) return;
-  for (Matrix& input : inputs_) input = input.columns(begin, end - begin);
-  backend_.tree_add({inputs_, &program, result.columns(begin, end - begin)});
+void ShmComm::add_own_share(const Matrix& result, int64_t begin, int64_t end,
+                            const TreeProgram& program) {
+  const int64_t blocks = ceil_div(end - begin, kSliceColumns);
+  const int64_t first = std::min(end, begin + blocks * rank() / size() * kSliceColumns);
+  const int64_t last = std::min(end, begin + blocks * (rank() + 1) / size() * kSliceColumns);
+  if (first == last) return;
+  slices_.clear();
+  for (const Matrix& input : inputs_) slices_.push_back(input.columns(first, last - first));
+  backend_.tree_add({slices_, &program, result.columns(first, last - first)});
+}
+
+void ShmComm::begin_pieces(const PieceReduce& reduce) {
+  TANDEM_CHECK(reduce.program && reduce.begins.size() >= 2);
+  TANDEM_CHECK(reduce.begins.front() == 0 && reduce.begins.back() == reduce.cols);
+  collect_inputs(reduce.rows, reduce.cols, reduce.nodes_per_rank, *reduce.program);
+  pieces_ = reduce;
+  published_ = host_.control().published();
+  ready_ = added_ = 0;
+  in_pieces_ = true;
+}
+
+void ShmComm::piece_ready() {
+  TANDEM_CHECK(in_pieces_ && ready_ + 1 < pieces_.begins.size());
+  backend_.synchronize();
+  host_.control().publish(published_ + ++ready_);
+  while (added_ < ready_ && host_.control().published_by_all(published_ + added_ + 1)) add_piece();
+}
+
+void ShmComm::add_piece() {
+  const Matrix result = at(layout_.result(), pieces_.rows, pieces_.cols);
+  add_own_share(result, pieces_.begins[added_], pieces_.begins[added_ + 1], *pieces_.program);
+  ++added_;
+}
+
+Matrix ShmComm::end_pieces() {
+  TANDEM_CHECK(in_pieces_ && ready_ + 1 == pieces_.begins.size());
+  while (added_ < ready_) {
+    counters_.wait_s += host_.control().wait_published(policy_, published_ + added_ + 1);
+    add_piece();
+  }
+  in_pieces_ = false;
+  meet(call_tag(kPieces, pieces_.rows, pieces_.cols));
+  return at(layout_.result(), pieces_.rows, pieces_.cols);
 }
 
 }  // namespace
