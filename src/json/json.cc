@@ -1,11 +1,12 @@
 #include "json/json.h"
 
+#include <bit>
 #include <cmath>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
-#include <unordered_set>
 
 #include "base/check.h"
 
@@ -13,6 +14,31 @@ namespace tandem {
 namespace {
 
 using Parser = nlohmann::json;
+
+/// The first key that stands there for the second time, or nullptr.
+const std::string* repeated_key(const Json::Object& object) {
+  constexpr size_t kFew = 12;
+  if (object.size() <= kFew) {
+    for (size_t i = 1; i < object.size(); ++i) {
+      for (size_t j = 0; j < i; ++j) {
+        if (object[i].first == object[j].first) return &object[i].first;
+      }
+    }
+    return nullptr;
+  }
+  // A flat table of indices: a vocabulary has 150,000 keys, and a node for each would cost more
+  // than reading them did.
+  const size_t mask = std::bit_ceil(object.size() * 2) - 1;
+  std::vector<uint32_t> slots(mask + 1);  // index + 1; 0: free
+  for (size_t i = 0; i < object.size(); ++i) {
+    size_t at = std::hash<std::string_view>()(object[i].first) & mask;
+    for (; slots[at] != 0; at = (at + 1) & mask) {
+      if (object[slots[at] - 1].first == object[i].first) return &object[i].first;
+    }
+    slots[at] = static_cast<uint32_t>(i + 1);
+  }
+  return nullptr;
+}
 
 /// Builds a Json from the library's events, so that limits apply before anything is allocated for a
 /// value.
@@ -42,9 +68,6 @@ class Builder : public nlohmann::json_sax<Parser> {
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
   bool key(string_t& value) override {
-    if (!keys_.back().insert(value).second) {
-      bad_input("{}: {}: key \"{}\" occurs twice; each key may occur once", name_, path(), value);
-    }
     pending_.back() = std::move(value);
     return true;
   }
@@ -85,20 +108,24 @@ class Builder : public nlohmann::json_sax<Parser> {
     }
     open_.push_back(std::move(value));
     pending_.emplace_back();
-    keys_.emplace_back();
     return true;
   }
   bool close() {
     Json value = std::move(open_.back());
     open_.pop_back();
     pending_.pop_back();
-    keys_.pop_back();
+    if (value.is_object()) refuse_repeated_key(value.object());
     if (open_.empty()) {
       root_ = std::move(value);
     } else {
       append(std::move(value));
     }
     return true;
+  }
+  void refuse_repeated_key(const Json::Object& object) const {
+    if (const std::string* key = repeated_key(object)) {
+      bad_input("{}: {}: key \"{}\" occurs twice; each key may occur once", name_, path(), *key);
+    }
   }
   std::string path() const {
     std::string text;
@@ -113,7 +140,6 @@ class Builder : public nlohmann::json_sax<Parser> {
   Json root_;
   std::vector<Json> open_;
   std::vector<std::string> pending_;  // the key whose value comes next, per open container
-  std::vector<std::unordered_set<std::string>> keys_;
   size_t count_ = 0;
 };
 

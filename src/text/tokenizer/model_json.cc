@@ -1,6 +1,7 @@
 #include "text/tokenizer/model_json.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/check.h"
 #include "text/tokenizer/bpe.h"
@@ -53,25 +54,49 @@ MergeParts split_merge(const Json& item, const JsonReader& model, size_t index) 
             index, item.dump().substr(0, 60));
 }
 
+/// A merge on its way into the table. The tables are larger than any cache, so merges go through in
+/// batches: what one step reads is fetched while the others of the batch take the step before.
+struct PendingMerge {
+  std::array<std::string_view, 2> parts;
+  std::string both;
+  std::array<uint64_t, 3> hashes;  // of left, right, both
+  std::array<int32_t, 3> ids;
+};
+
+void hash_merge(PendingMerge& merge, MergeParts parts, const Vocabulary& vocabulary) {
+  merge.parts = {parts.left, parts.right};
+  merge.both.assign(parts.left).append(parts.right);
+  merge.hashes = {hash_bytes(parts.left), hash_bytes(parts.right), hash_bytes(merge.both)};
+  for (const uint64_t hash : merge.hashes) vocabulary.prefetch(hash);
+}
+
 MergeTable parse_merges(const JsonReader& model, const Vocabulary& vocabulary) {
+  constexpr size_t kBatch = 16;
   const Json::Array& items = model.array("merges");
   MergeTable table;
   table.reserve(items.size());
-  std::string both;
-  for (size_t i = 0; i < items.size(); ++i) {
-    const MergeParts parts = split_merge(items[i], model, i);
-    both.assign(parts.left).append(parts.right);
-    const int32_t left = vocabulary.find(parts.left);
-    const int32_t right = vocabulary.find(parts.right);
-    const int32_t merged = vocabulary.find(both);
-    if (left < 0 || right < 0 || merged < 0) {
-      bad_input("{}[{}]: \"{}\" is not in model.vocab", model.where("merges"), i,
-                left < 0    ? parts.left
-                : right < 0 ? parts.right
-                            : both);
+  std::array<PendingMerge, kBatch> batch;
+  for (size_t begin = 0; begin < items.size(); begin += kBatch) {
+    const size_t count = std::min(kBatch, items.size() - begin);
+    for (size_t i = 0; i < count; ++i)
+      hash_merge(batch[i], split_merge(items[begin + i], model, begin + i), vocabulary);
+    for (size_t i = 0; i < count; ++i) {
+      PendingMerge& merge = batch[i];
+      const std::array<std::string_view, 3> texts{merge.parts[0], merge.parts[1], merge.both};
+      for (size_t k = 0; k < 3; ++k) {
+        merge.ids[k] = vocabulary.find(texts[k], merge.hashes[k]);
+        if (merge.ids[k] < 0) {
+          bad_input("{}[{}]: \"{}\" is not in model.vocab", model.where("merges"), begin + i,
+                    texts[k]);
+        }
+      }
+      table.prefetch(merge.ids[0], merge.ids[1]);
     }
     // Of a pair that occurs twice the last rank counts, as for a map that is filled in order.
-    table.set(left, right, {static_cast<uint32_t>(i), merged});
+    for (size_t i = 0; i < count; ++i) {
+      const auto rank = static_cast<uint32_t>(begin + i);
+      table.set(batch[i].ids[0], batch[i].ids[1], {rank, batch[i].ids[2]});
+    }
   }
   return table;
 }

@@ -44,19 +44,19 @@ void Vocabulary::reserve(size_t tokens, size_t bytes) {
 
 void Vocabulary::rehash(size_t slots) {
   slots_.assign(slots, Slot{});
-  for (size_t i = 0; i < entries_.size(); ++i) {
-    const uint64_t hash = hash_bytes(text(entries_[i]));
+  for (const Entry& entry : entries_) {
+    const uint64_t hash = hash_bytes(text(entry));
     size_t at = hash & (slots - 1);
-    while (slots_[at].entry != 0) at = (at + 1) & (slots - 1);
-    slots_[at] = {static_cast<uint32_t>(hash >> 32), static_cast<uint32_t>(i + 1)};
+    while (slots_[at].entry.id >= 0) at = (at + 1) & (slots - 1);
+    slots_[at] = {static_cast<uint32_t>(hash >> 32), entry};
   }
 }
 
 size_t Vocabulary::slot_of(std::string_view token, uint64_t hash) const {
   const auto high = static_cast<uint32_t>(hash >> 32);
   size_t at = hash & (slots_.size() - 1);
-  while (slots_[at].entry != 0) {
-    if (slots_[at].hash == high && text(entries_[slots_[at].entry - 1]) == token) return at;
+  while (slots_[at].entry.id >= 0) {
+    if (slots_[at].hash == high && text(slots_[at].entry) == token) return at;
     at = (at + 1) & (slots_.size() - 1);
   }
   return at;
@@ -68,25 +68,22 @@ bool Vocabulary::add(std::string_view token, int32_t id) {
   if ((entries_.size() + 1) * 2 > slots_.size()) rehash(std::max<size_t>(16, slots_.size() * 2));
   const uint64_t hash = hash_bytes(token);
   const size_t slot = slot_of(token, hash);
-  if (slots_[slot].entry != 0) return false;
+  if (slots_[slot].entry.id >= 0) return false;
   if (id > kIdsToSpare + kIdsPerToken * static_cast<int64_t>(entries_.size())) {
     bad_input("token \"{}\" has id {}, far behind the {} tokens before it", token, id,
               entries_.size());
   }
-  entries_.push_back(
-      {static_cast<uint32_t>(bytes_.size()), static_cast<uint32_t>(token.size()), id});
+  const Entry entry{static_cast<uint32_t>(bytes_.size()), static_cast<uint32_t>(token.size()), id};
+  entries_.push_back(entry);
   bytes_.append(token);
-  const auto entry = static_cast<uint32_t>(entries_.size());
   slots_[slot] = {static_cast<uint32_t>(hash >> 32), entry};
   if (static_cast<size_t>(id) >= by_id_.size()) by_id_.resize(static_cast<size_t>(id) + 1);
-  by_id_[static_cast<size_t>(id)] = entry;
+  by_id_[static_cast<size_t>(id)] = static_cast<uint32_t>(entries_.size());
   return true;
 }
 
-int32_t Vocabulary::find(std::string_view token) const {
-  if (slots_.empty()) return -1;
-  const Slot& slot = slots_[slot_of(token, hash_bytes(token))];
-  return slot.entry == 0 ? -1 : entries_[slot.entry - 1].id;
+int32_t Vocabulary::find(std::string_view token, uint64_t hash) const {
+  return slots_.empty() ? -1 : slots_[slot_of(token, hash)].entry.id;
 }
 
 bool Vocabulary::has(int32_t id) const {
