@@ -13,12 +13,14 @@ namespace {
 using Merge = MergeTable::Merge;
 constexpr uint32_t kNone = MergeTable::kNone;
 // Up to here a scan over all pairs is faster than a heap.
-constexpr size_t kShort = 48;
+constexpr size_t kShort = 64;
 
 void merge_short(const MergeTable& table, std::vector<int32_t>& ids, size_t first) {
   std::array<Merge, kShort> pairs;  // pairs[i]: of symbols i and i + 1
   int32_t* symbols = ids.data() + first;
   size_t size = ids.size() - first;
+  // The table is larger than the caches: all pairs wait for memory together.
+  for (size_t i = 0; i + 1 < size; ++i) table.prefetch(symbols[i], symbols[i + 1]);
   for (size_t i = 0; i + 1 < size; ++i) pairs[i] = table.find(symbols[i], symbols[i + 1]);
   while (size > 1) {
     size_t best = 0;
@@ -32,8 +34,9 @@ void merge_short(const MergeTable& table, std::vector<int32_t>& ids, size_t firs
               pairs.begin() + static_cast<ptrdiff_t>(size) - 1,
               pairs.begin() + static_cast<ptrdiff_t>(best));
     --size;
-    if (best > 0) pairs[best - 1] = table.find(symbols[best - 1], symbols[best]);
+    if (best > 0) table.prefetch(symbols[best - 1], symbols[best]);
     if (best + 1 < size) pairs[best] = table.find(symbols[best], symbols[best + 1]);
+    if (best > 0) pairs[best - 1] = table.find(symbols[best - 1], symbols[best]);
   }
   ids.resize(first + size);
 }
