@@ -18,6 +18,14 @@ using testing::add_serially;
 using testing::HostBackend;
 using testing::row;
 
+/// A rank that fails an assertion leaves the others alone: they give up instead of waiting forever.
+std::unique_ptr<DeviceComm> connect(RankContext& rank, Backend& backend,
+                                    const DeviceCommSpec& spec) {
+  auto comm = rank.connect(backend, spec);
+  comm->set_time_limit(std::chrono::seconds(20));
+  return comm;
+}
+
 /// Runs `body` on every rank; rank 0 is this thread.
 void on_ranks(int size, const WorkerBody& body) {
   const auto group = RankGroup::start_threads(size, body);
@@ -121,7 +129,7 @@ TEST_P(Collectives, ReduceEqualsTheSerialTreeBitForBit) {
                                 .max_nodes_per_rank = 4,
                                 .max_gather_floats = 16,
                                 .small_bytes = small_bytes};
-      const auto comm = rank.connect(backend, spec);
+      const auto comm = connect(rank, backend, spec);
       // Back to back: a buffer reused too early shows here.
       for (uint32_t seed = 1; seed <= 60; ++seed) {
         check_case(rank, *comm, make_case(size, 4, seed), comm->overlaps() && seed % 3 == 0);
@@ -138,7 +146,7 @@ TEST_P(Pieces, AreReducedAsTheyAreProduced) {
   const int size = GetParam();
   on_ranks(size, [&](RankContext& rank) {
     HostBackend backend;
-    const auto comm = rank.connect(backend, {.max_rows = 3, .max_cols = 96});
+    const auto comm = connect(rank, backend, {.max_rows = 3, .max_cols = 96});
     const std::vector<int32_t> nodes(static_cast<size_t>(size), 1);
     TreeProgram program;
     halve(size, &program);
@@ -173,7 +181,7 @@ TEST_P(Collectives, GathersReachEveryRank) {
   const int size = GetParam();
   on_ranks(size, [&](RankContext& rank) {
     HostBackend backend;
-    const auto comm = rank.connect(backend, {.max_gather_floats = 7 * 50});
+    const auto comm = connect(rank, backend, {.max_gather_floats = 7 * 50});
     for (int round = 0; round < 50; ++round) {
       std::mt19937 random(static_cast<uint32_t>(round));
       const int64_t rows = 1 + random() % 7, cols = 1 + random() % 50;
