@@ -1,4 +1,5 @@
 // The collectives, with threads as ranks: every world size, uneven trees, both schedules.
+// Length: one suite over every collective; the cases share the made-up trees and expected sums.
 #include <gtest/gtest.h>
 
 #include <atomic>
