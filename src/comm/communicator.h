@@ -14,6 +14,7 @@
 
 #include "backend/buffer.h"
 #include "base/check.h"
+#include "base/event_recorder.h"
 #include "tensor/tree_program.h"
 
 namespace tandem {
@@ -106,6 +107,10 @@ class DeviceComm {
     int64_t calls = 0;
   };
   virtual Counters counters() const = 0;
+
+  /// From now on waits ("wait") and additions ("add", by piece) are recorded; nullptr: off. The
+  /// recorder must outlive its use.
+  virtual void record_into(EventRecorder*) {}
 };
 
 }  // namespace tandem

@@ -90,6 +90,7 @@ class ShmComm final : public DeviceComm {
 
   void set_time_limit(std::chrono::milliseconds limit) override { policy_.limit = limit; }
   Counters counters() const override { return counters_; }
+  void record_into(EventRecorder* recorder) override { recorder_ = recorder; }
 
  private:
   enum CallKind : uint64_t { kReduce = 1, kReduced, kPieces, kGatherColumns, kGatherRows };
@@ -104,6 +105,7 @@ class ShmComm final : public DeviceComm {
   void add_piece();
   void meet(uint64_t tag) {
     backend_.synchronize();
+    const EventScope scope(recorder_, "wait");
     counters_.wait_s += host_.control().barrier(policy_, tag);
   }
   void gathered(CallKind kind, const Matrix& m) {
@@ -131,6 +133,7 @@ class ShmComm final : public DeviceComm {
   int parity_ = 0;
   int gather_parity_ = 0;
   Counters counters_;
+  EventRecorder* recorder_ = nullptr;
 };
 
 void ShmComm::collect_inputs(int64_t rows, int64_t cols, std::span<const int32_t> nodes_per_rank,
@@ -170,6 +173,7 @@ void ShmComm::add_own_share(const Matrix& result, int64_t begin, int64_t end,
   const int64_t first = std::min(end, begin + blocks * rank() / size() * kSliceColumns);
   const int64_t last = std::min(end, begin + blocks * (rank() + 1) / size() * kSliceColumns);
   if (first == last) return;
+  const EventScope scope(recorder_, "add", added_);
   slices_.clear();
   for (const Matrix& input : inputs_) slices_.push_back(input.columns(first, last - first));
   backend_.tree_add({slices_, &program, result.columns(first, last - first)});
@@ -201,7 +205,10 @@ void ShmComm::add_piece() {
 Matrix ShmComm::end_pieces() {
   TANDEM_CHECK(in_pieces_ && ready_ + 1 == pieces_.begins.size());
   while (added_ < ready_) {
-    counters_.wait_s += host_.control().wait_published(policy_, published_ + added_ + 1);
+    {
+      const EventScope scope(recorder_, "wait", added_);
+      counters_.wait_s += host_.control().wait_published(policy_, published_ + added_ + 1);
+    }
     add_piece();
   }
   in_pieces_ = false;
