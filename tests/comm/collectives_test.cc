@@ -178,6 +178,35 @@ TEST_P(Pieces, AreReducedAsTheyAreProduced) {
   });
 }
 
+TEST(Overlap, EarlierPiecesAreAddedBeforeTheLastIsProduced) {
+  std::atomic<bool> published = false;
+  const std::vector<int32_t> nodes = {1, 1};
+  const TreeProgram program{{0, 1}};
+  const std::vector<int64_t> begins = {0, 32, 64, 96};
+  const PieceReduce reduce = {1, 96, nodes, &program, begins};
+  const auto group = RankGroup::start_threads(2, [&](RankContext& rank) {
+    HostBackend backend;
+    const auto comm = connect(rank, backend, {.max_rows = 1, .max_cols = 96});
+    comm->begin_pieces(reduce);
+    for (int p = 0; p < 3; ++p) comm->piece_ready();
+    published = true;
+    comm->end_pieces();
+  });
+  HostBackend backend;
+  const auto comm = connect(group->root(), backend, {.max_rows = 1, .max_cols = 96});
+  EventRecorder recorder(100);
+  comm->record_into(&recorder);
+  comm->begin_pieces(reduce);
+  while (!published) std::this_thread::yield();
+  comm->piece_ready();
+  comm->piece_ready();
+  ASSERT_EQ(recorder.events().size(), 2);
+  EXPECT_STREQ(recorder.events()[1].name, "add");
+  EXPECT_EQ(recorder.events()[1].value, 1);
+  comm->piece_ready();
+  comm->end_pieces();
+}
+
 TEST_P(Collectives, GathersReachEveryRank) {
   const int size = GetParam();
   on_ranks(size, [&](RankContext& rank) {
