@@ -20,7 +20,9 @@ void ColumnParallelLinear::forward(const Matrix& in, const Matrix& out) const {
 
 RowParallelLinear::RowParallelLinear(const ParallelContext& context, const LinearSource& source,
                                      const Layout& layout)
-    : context_(context), out_features_(layout.out_features) {
+    : context_(context),
+      out_features_(layout.out_features),
+      begins_(piece_begins(layout.out_features, context.mc2.pieces)) {
   TANDEM_CHECK(static_cast<int>(layout.runs.size()) == context.size);
   std::vector<Range> nodes;
   for (const Range& run : layout.runs) {
@@ -30,13 +32,33 @@ RowParallelLinear::RowParallelLinear(const ParallelContext& context, const Linea
   }
   global_ = global_tree(layout.units, nodes);
   partial_.resize(static_cast<size_t>(nodes_per_rank_[static_cast<size_t>(context.rank)]));
-  if (!partial_.empty()) packed_ = context.backend->pack_linear(source);
+  piece_.resize(partial_.size());
+  for (size_t p = 0; p + 1 < begins_.size() && !partial_.empty(); ++p) {
+    packed_.push_back(
+        context.backend->pack_linear(output_features(source, {begins_[p], begins_[p + 1]})));
+  }
+}
+
+std::span<const Matrix> RowParallelLinear::piece_of_partials(size_t piece) {
+  for (size_t node = 0; node < partial_.size(); ++node) {
+    piece_[node] = partial_[node].columns(begins_[piece], begins_[piece + 1] - begins_[piece]);
+  }
+  return piece_;
 }
 
 Matrix RowParallelLinear::forward(const Matrix& in) {
-  context_.comm->partial_buffers(in.rows, out_features_, partial_);
-  if (packed_ != nullptr) context_.backend->linear({in, packed_.get(), partial_});
-  return context_.comm->all_reduce(in.rows, out_features_, nodes_per_rank_, global_);
+  DeviceComm& comm = *context_.comm;
+  const bool overlapped = begins_.size() > 2 && context_.mc2.overlaps(in.rows);
+  comm.partial_buffers(in.rows, out_features_, partial_);
+  if (overlapped) comm.begin_pieces({in.rows, out_features_, nodes_per_rank_, &global_, begins_});
+  for (size_t p = 0; p + 1 < begins_.size(); ++p) {
+    if (!packed_.empty()) {
+      context_.backend->linear({in, packed_[p].get(), piece_of_partials(p)});
+    }
+    if (overlapped) comm.piece_ready();
+  }
+  if (overlapped) return comm.end_pieces();
+  return comm.all_reduce(in.rows, out_features_, nodes_per_rank_, global_);
 }
 
 }  // namespace tandem

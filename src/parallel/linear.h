@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "parallel/mc2.h"
 #include "parallel/partition.h"
 
 namespace tandem {
@@ -20,6 +21,7 @@ struct ParallelContext {
   DeviceComm* comm = nullptr;
   int rank = 0;
   int size = 1;
+  Mc2Schedule mc2 = {};  ///< whether a row-parallel product and its reduce overlap
 };
 
 /// Split by output features: this rank's rows of the weight, inputs replicated, no communication.
@@ -60,12 +62,17 @@ class RowParallelLinear {
   Matrix forward(const Matrix& in);
 
  private:
+  /// Outputs of piece p of all nodes.
+  std::span<const Matrix> piece_of_partials(size_t piece);
+
   ParallelContext context_;
-  std::unique_ptr<PackedLinear> packed_;
   int64_t out_features_;
+  std::vector<int64_t> begins_;  ///< pieces of the output features, one unless mc2 says otherwise
+  std::vector<std::unique_ptr<PackedLinear>> packed_;  ///< by piece; none on a rank without units
   std::vector<int32_t> nodes_per_rank_;
   TreeProgram global_;
   std::vector<Matrix> partial_;
+  std::vector<Matrix> piece_;
 };
 
 }  // namespace tandem

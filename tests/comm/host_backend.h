@@ -30,7 +30,7 @@ inline float add_serially(const TreeProgram& program, const std::vector<float>& 
   return stack[0];
 }
 
-class HostBackend final : public Backend {
+class HostBackend : public Backend {
  public:
   std::string_view device() const override { return "cpu"; }
   std::string_view isa() const override { return "portable"; }
