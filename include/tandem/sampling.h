@@ -17,7 +17,7 @@ struct SamplingParams {
   float repetition_penalty = 1.0F;  ///< over prompt and output, once per id
   float presence_penalty = 0.0F;    ///< over the output
   float frequency_penalty = 0.0F;   ///< over the output, times count
-  std::vector<std::pair<int32_t, float>> logit_bias;
+  std::vector<std::pair<int32_t, float>> logit_bias = {};
   uint64_t seed = 0;  ///< the draw depends on (seed, position) alone
 };
 

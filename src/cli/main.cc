@@ -58,6 +58,7 @@ int main(int argc, char** argv) {
   app.option_defaults()->always_capture_default();
   app.require_subcommand(1);
   // One line per subcommand, in the order of --help.
+  tandem::cli::add_sample(app);
   tandem::cli::add_tokenize(app);
   tandem::cli::add_detokenize(app);
   try {

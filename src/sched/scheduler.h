@@ -34,7 +34,7 @@ struct SchedulerRequest {
 struct LogitRow {
   uint64_t request = 0;
   int64_t position = 0;
-  bool sample = false;  ///< an id must be chosen from it; otherwise it is a row of prompt_logits
+  bool sample = false;  ///< an id must be chosen from it (it may be a row of prompt_logits too)
 };
 
 /// The id chosen from a row with `sample`.
@@ -63,14 +63,14 @@ class Scheduler {
   /// Throws Error(kBadInput) when the request can never run: no prompt, more tokens than
   /// max_seq_len, more pages than there are (the message has both numbers).
   void submit(SchedulerRequest request);
-  /// The most output tokens that submit() accepts after such a prompt; negative: none, and the
-  /// prompt itself is too long.
+  /// The most output tokens that submit() accepts after such a prompt; negative: the prompt itself
+  /// is too long.
   int64_t max_new_tokens(int64_t prompt_tokens) const;
   /// False when no such request is waiting or running.
   bool cancel(uint64_t id);
 
   /// Writes the next pass into `plan` (its memory is reused; step numbers count from 1). False:
-  /// there is nothing to compute, and `plan` holds at most rope tables to drop.
+  /// there is nothing to do, and `plan` is empty.
   bool next(StepPlan& plan);
   /// One entry per plan.logit_rows of the last next().
   std::span<const LogitRow> logit_rows() const;
