@@ -23,7 +23,7 @@ struct SamplingParams {
 
 /// The distribution that is drawn from, over all ids of the row.
 struct Distribution {
-  std::vector<float> probs;   ///< one per id; 0 outside the support
+  std::vector<double> probs;  ///< one per id; 0 outside the support
   std::vector<int32_t> kept;  ///< the support, ascending
 };
 

@@ -97,7 +97,7 @@ SampleCase read_case(const Json& value, const std::string& file, size_t index) {
 
 Json to_json(const SampleCase& sample_case, const Distribution& result) {
   Json::Array probs;
-  for (const float p : result.probs) probs.emplace_back(static_cast<double>(p));
+  for (const double p : result.probs) probs.emplace_back(p);
   Json object{Json::Object{}};
   object.set("name", sample_case.name);
   object.set("probs", std::move(probs));
@@ -109,7 +109,7 @@ void print(const SampleCase& sample_case, const Distribution& result) {
   std::printf("%s: %zu of %zu ids are kept\n", sample_case.name.c_str(), result.kept.size(),
               result.probs.size());
   for (const int32_t id : result.kept)
-    std::printf("  %8d  %.9g\n", id, static_cast<double>(result.probs[static_cast<size_t>(id)]));
+    std::printf("  %8d  %.9g\n", id, result.probs[static_cast<size_t>(id)]);
 }
 
 void run(const SampleOptions& options) {

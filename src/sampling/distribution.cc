@@ -107,10 +107,10 @@ Distribution distribution(const std::vector<float>& logits, const std::vector<in
   std::vector<double> scores(adjusted.begin(), adjusted.end());
   Distribution result;
   result.kept = filtered(scores, params);
-  result.probs.assign(logits.size(), 0.0F);
+  result.probs.assign(logits.size(), 0.0);
   const std::vector<double> probs = softmax(scores, result.kept);
   for (size_t i = 0; i < result.kept.size(); ++i)
-    result.probs[static_cast<size_t>(result.kept[i])] = static_cast<float>(probs[i]);
+    result.probs[static_cast<size_t>(result.kept[i])] = probs[i];
   return result;
 }
 

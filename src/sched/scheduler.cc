@@ -1,7 +1,6 @@
 #include "sched/scheduler.h"
 
 #include <algorithm>
-#include <deque>
 #include <list>
 #include <utility>
 
@@ -55,7 +54,7 @@ struct Scheduler::Impl {
   RopePolicy& rope;
   BlockPool pool;
   PrefixCache cache;
-  std::deque<Sequence> waiting;
+  std::list<Sequence> waiting;
   std::list<Sequence> running;     // in order of arrival
   std::vector<Sequence*> planned;  // in this pass, in the order of its chunks
   std::vector<LogitRow> logit_rows;
@@ -151,8 +150,7 @@ bool Scheduler::Impl::start(Sequence& sequence, StepPlan& plan) {
 void Scheduler::Impl::admit(StepPlan& plan) {
   while (!waiting.empty() && static_cast<int64_t>(running.size()) < options.max_batch) {
     if (!start(waiting.front(), plan)) return;
-    running.push_back(std::move(waiting.front()));
-    waiting.pop_front();
+    running.splice(running.end(), waiting, waiting.begin());
   }
 }
 

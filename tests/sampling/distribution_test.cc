@@ -49,7 +49,7 @@ TEST(Distribution, AgreesWithTheReferences) {
     ASSERT_EQ(result.probs.size(), expected.size());
     size_t support = 0;
     for (size_t i = 0; i < expected.size(); ++i) {
-      EXPECT_NEAR(static_cast<double>(result.probs[i]), expected[i].number(), 1e-5) << i;
+      EXPECT_NEAR(result.probs[i], expected[i].number(), 1e-5) << i;
       EXPECT_EQ(result.probs[i] > 0, expected[i].number() > 0) << i;
       if (result.probs[i] > 0) {
         EXPECT_EQ(result.kept.at(support++), static_cast<int32_t>(i));

@@ -30,7 +30,7 @@ int32_t slow_draw(const std::vector<float>& logits, const Distribution& from, do
   });
   double mass = 0;
   for (const int32_t id : order) {
-    mass += static_cast<double>(from.probs[static_cast<size_t>(id)]);
+    mass += from.probs[static_cast<size_t>(id)];
     if (mass > u) return id;
   }
   return order.back();
@@ -91,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(
                     FilterCase{"min_p", {.min_p = 0.05F}}, FilterCase{"min_p_1", {.min_p = 1}},
                     FilterCase{"all",
                                {.temperature = 0.7F, .top_k = 200, .top_p = 0.9F, .min_p = 0.02F}}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& one) { return std::string(one.param.name); });
 
 TEST(Sampler, PenaltiesFollowTheHistory) {
   std::mt19937 rng(7);
@@ -132,7 +132,7 @@ TEST(Sampler, FrequenciesFollowTheDistribution) {
   for (int i = 0; i < kDraws; ++i) ++seen[sampler.sample(row, i)];
   double chi = 0;
   for (const int32_t id : exact.kept) {
-    const double expected = static_cast<double>(exact.probs[static_cast<size_t>(id)]) * kDraws;
+    const double expected = exact.probs[static_cast<size_t>(id)] * kDraws;
     chi += (seen[id] - expected) * (seen[id] - expected) / expected;
   }
   const auto freedom = static_cast<double>(exact.kept.size() - 1);
