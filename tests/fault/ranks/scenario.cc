@@ -1,6 +1,6 @@
 #include "fault/ranks/scenario.h"
 
-#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,12 +8,11 @@
 
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <thread>
 
 #include "base/check.h"
+#include "base/unique_fd.h"
 #include "comm/host_backend.h"
 
 namespace tandem::testing {
@@ -49,6 +48,18 @@ void reduce(DeviceComm& comm, int64_t step) {
   for (int64_t i = 0; i < 2 * kCols; ++i) TANDEM_CHECK(row(sum, 0)[i] == expected);
 }
 
+/// A file of /proc, "" when its process has gone meanwhile.
+std::string read_now(const std::filesystem::path& path) {
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string text;
+  char buffer[4096];
+  ssize_t n = 0;
+  while (file.valid() && (n = read(file.get(), buffer, sizeof(buffer))) > 0) {
+    text.append(buffer, static_cast<size_t>(n));
+  }
+  return text;
+}
+
 void misbehave(const Scenario& scenario, RankContext& context) {
   const std::string& fault = scenario.fault;
   if (fault == "sigkill") raise(SIGKILL);
@@ -56,7 +67,7 @@ void misbehave(const Scenario& scenario, RankContext& context) {
   if (fault == "exit") _exit(3);
   if (fault == "throw") throw std::runtime_error("operation x failed");
   if (fault == "bad_input") bad_input("tensor x is missing");
-  if (fault == "slow") sleep_ms(1200);
+  if (fault == "slow") sleep_ms(1800);
   if (fault == "sigsegv") {
     signal(SIGSEGV, SIG_DFL);  // not a sanitizer's report
     raise(SIGSEGV);
@@ -132,9 +143,7 @@ std::vector<pid_t> workers_of(pid_t parent) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const pid_t pid = static_cast<pid_t>(atoi(entry.path().filename().c_str()));
     if (pid <= 0) continue;
-    // Empty for a zombie.
-    std::ifstream file(entry.path() / "cmdline", std::ios::binary);
-    std::string line((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    std::string line = read_now(entry.path() / "cmdline");  // empty for a zombie
     while (!line.empty() && line.back() == '\0') line.pop_back();
     if (line.find("--tandem_worker=") != std::string::npos && line.ends_with(ending)) {
       found.push_back(pid);
@@ -145,8 +154,9 @@ std::vector<pid_t> workers_of(pid_t parent) {
 
 std::vector<pid_t> own_children() {
   std::vector<pid_t> found;
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-    std::ifstream file(task.path() / "children");
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
+    std::istringstream file(read_now(task.path() / "children"));
     pid_t pid = 0;
     while (file >> pid) found.push_back(pid);
   }

@@ -98,7 +98,7 @@ TEST_F(WorkerFaults, AStoppedWorkerIsFoundByItsSilence) {
 
 TEST_F(WorkerFaults, ASlowWorkerIsNotADeadOne) {
   FaultRun run(3, {"slow", 1, 2},
-               {.rank_timeout = milliseconds(500), .heartbeat = milliseconds(20)});
+               {.rank_timeout = milliseconds(1000), .heartbeat = milliseconds(20)});
   for (int i = 0; i < 5; ++i) run.step();
 }
 
