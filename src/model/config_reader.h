@@ -1,0 +1,23 @@
+// What the config.json of LLaMA-like families have in common.
+#pragma once
+
+#include "json/json.h"
+#include "model/model_spec.h"
+
+namespace tandem {
+
+/// Sizes, norm, rope, ties, end tokens and the usual tensor names (model.layers.{}.self_attn.q_proj
+/// ...), no biases.
+ModelSpec llama_like_spec(const JsonReader& config, const std::string& family);
+/// Sets the bias flag of some roles.
+void set_bias(ModelSpec& spec, std::initializer_list<WeightRole> roles);
+/// Every layer from `first` on attends to `window` positions; `window` null or absent: none.
+void set_window(ModelSpec& spec, const JsonReader& config, int64_t first_layer);
+/// eos_token_id of config.json: a number, a list or null.
+std::vector<int32_t> token_ids(const JsonReader& config, std::string_view key, int64_t vocab);
+/// torch_dtype or dtype.
+DType config_dtype(const JsonReader& config);
+/// Refuses activations other than SiLU.
+void require_silu(const JsonReader& config, std::string_view key);
+
+}  // namespace tandem
