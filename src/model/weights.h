@@ -1,0 +1,41 @@
+// Strict binding of a checkpoint's tensors to a model: every tensor is known, every weight is
+// there, every shape is right.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "checkpoint/tensor_store.h"
+#include "model/shard.h"
+
+namespace tandem {
+
+class ModelWeights {
+ public:
+  /// Walks all tensors once. Throws Error naming the tensor: unexpected, missing, wrong shape (both
+  /// printed), wrong type.
+  ModelWeights(const ModelSpec& spec, const TensorStore& store);
+
+  /// The stored type of most weights: what --dtype auto means.
+  DType stored_dtype() const;
+
+  /// Rows [rows) and columns [cols) of a weight.
+  WeightRows slice(WeightRole role, int64_t layer, Range rows, Range cols) const;
+  /// All of a norm.
+  WeightRows vector(WeightRole role, int64_t layer) const;
+  /// Elements [range) of a bias.
+  WeightRows bias(WeightRole role, int64_t layer, Range range) const;
+  /// Drops the pages of a weight after it was packed.
+  void release(WeightRole role, int64_t layer) const;
+
+ private:
+  const StoredTensor& tensor(WeightRole role, int64_t layer, bool bias) const;
+  void bind(const WeightRule& rule, int64_t layer, bool bias);
+
+  const ModelSpec& spec_;
+  const TensorStore& store_;
+  std::map<std::pair<std::pair<WeightRole, int64_t>, bool>, const StoredTensor*> bound_;
+};
+
+}  // namespace tandem
