@@ -15,13 +15,17 @@ constexpr float kLowest = -std::numeric_limits<float>::infinity();
 constexpr size_t kBuckets = 1024;
 constexpr float kBucketsPerNat = 16;  // 64 nats; weights below e^-64 share the last bucket
 
-/// exp(x) for x <= 0, relative error below 2e-7; 0 below -87 and for NaN. Without a call or a
+/// exp(x) for x <= 0, relative error below 2e-7; 0 from -87 on and for NaN. Without a call or a
 /// branch, so that the compiler makes vectors of it; plain float operations, so that all of them
 /// agree. exp(x) = 2^n * exp(r), |r| <= ln(2)/2, ln(2) in two parts, exp(r) by its Taylor
 /// polynomial.
 inline float exp_falling(float x) {
   constexpr float kRound = 0x1.8p23F;  // adding it rounds to the nearest integer
-  const float clamped = x > -87.0F ? x : -87.0F;
+  // Clamped as integers (negative floats order by their bits, a NaN comes after all of them): the
+  // compiler makes no vectors of comparisons that might trap.
+  constexpr uint32_t kEnd = std::bit_cast<uint32_t>(-87.0F);
+  const uint32_t bits = std::bit_cast<uint32_t>(x) | 0x80000000U;
+  const auto clamped = std::bit_cast<float>(std::min(bits, kEnd));
   const float shifted = clamped * 0x1.715476p+0F + kRound;
   const float n = shifted - kRound;
   const float r = (clamped - n * 0x1.62ep-1F) - n * 0x1.0bfbe8p-15F;
@@ -34,8 +38,8 @@ inline float exp_falling(float x) {
   p = p * r + 1.0F;
   p = p * r + 1.0F;
   const uint32_t power = (std::bit_cast<uint32_t>(shifted) << 23) + 0x3f800000U;  // 2^n
-  const float value = p * std::bit_cast<float>(power);
-  return x > -87.0F ? value : 0.0F;
+  const auto keep = static_cast<uint32_t>(static_cast<int32_t>(bits - kEnd) >> 31);
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(p * std::bit_cast<float>(power)) & keep);
 }
 
 /// Sixteen running maxima side by side: a single one would be a chain that no vector can follow.
@@ -144,25 +148,25 @@ double Sampler::weigh(const Candidates& from, float largest) {
   weights_.resize(n);
   bucket_of_.resize(n);
   bucket_mass_.assign(kBuckets, 0);
-  bucket_count_.assign(kBuckets, 0);
   items_bucket_ = kBuckets;
   const float rate = 1.0F / params_.temperature;
   const float* logits = from.logits.data();
   float* weights = weights_.data();
   uint16_t* bucket_of = bucket_of_.data();
+  for (size_t i = 0; i < n; ++i) weights[i] = exp_falling((logits[i] - largest) * rate);
   for (size_t i = 0; i < n; ++i) {
-    const float x = (logits[i] - largest) * rate;
-    weights[i] = exp_falling(x);
-    const float place = x * -kBucketsPerNat;  // rises as the logit falls
-    const float last = static_cast<float>(kBuckets - 1);
-    bucket_of[i] = static_cast<uint16_t>(static_cast<int32_t>(place < last ? place : last));
+    constexpr float kLast = kBuckets - 1;
+    const float place = (logits[i] - largest) * rate * -kBucketsPerNat;  // rises as logits fall
+    // As in exp_falling: compared as integers.
+    constexpr uint32_t kLastBits = std::bit_cast<uint32_t>(kLast);
+    const uint32_t bits = std::bit_cast<uint32_t>(place) & 0x7fffffffU;
+    const auto capped = std::bit_cast<float>(std::min(bits, kLastBits));
+    bucket_of[i] = static_cast<uint16_t>(static_cast<int32_t>(capped));
   }
-  for (size_t i = 0; i < n; ++i) {
-    bucket_mass_[bucket_of[i]] += weights[i];
-    ++bucket_count_[bucket_of[i]];
-  }
+  double* mass = bucket_mass_.data();
+  for (size_t i = 0; i < n; ++i) mass[bucket_of[i]] += weights[i];
   double total = 0;
-  for (const double mass : bucket_mass_) total += mass;
+  for (size_t i = 0; i < kBuckets; ++i) total += mass[i];
   return total;
 }
 
@@ -185,7 +189,7 @@ std::span<const Sampler::Item> Sampler::in_order(const Candidates& from, size_t 
 Sampler::Cut Sampler::cut_at(const Candidates& from, double mass) {
   double before = 0;
   size_t bucket = 0;
-  while (bucket < kBuckets && (bucket_count_[bucket] == 0 || before + bucket_mass_[bucket] < mass))
+  while (bucket < kBuckets && before + bucket_mass_[bucket] < mass)
     before += bucket_mass_[bucket++];
   if (bucket == kBuckets) return {kBuckets, 0};  // rounding kept the sum below `mass`
   size_t count = 0;

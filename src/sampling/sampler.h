@@ -63,16 +63,15 @@ class Sampler {
 
   SamplingParams params_;
   History history_;
-  std::vector<float> adjusted_;         // the row after penalties and biases
-  std::vector<float> chosen_logits_;    // top-k
-  std::vector<int32_t> chosen_ids_;     //
-  std::vector<float> scratch_;          // the largest so far while top-k is found
-  std::vector<float> weights_;          // per candidate
-  std::vector<uint16_t> bucket_of_;     // per candidate
-  std::vector<double> bucket_mass_;     //
-  std::vector<uint32_t> bucket_count_;  //
-  std::vector<Item> items_;             // one bucket, in order
-  size_t items_bucket_ = 0;             // which one
+  std::vector<float> adjusted_;       // the row after penalties and biases
+  std::vector<float> chosen_logits_;  // top-k
+  std::vector<int32_t> chosen_ids_;   //
+  std::vector<float> scratch_;        // the largest so far while top-k is found
+  std::vector<float> weights_;        // per candidate
+  std::vector<uint16_t> bucket_of_;   // per candidate
+  std::vector<double> bucket_mass_;   //
+  std::vector<Item> items_;           // one bucket, in order
+  size_t items_bucket_ = 0;           // which one
 };
 
 }  // namespace tandem

@@ -23,7 +23,7 @@ TEST(GoldenSampling, MatchesReference) {
   for (size_t i = 0; i < cases.size(); ++i) {
     SCOPED_TRACE(cases[i].find("name")->string());
     EXPECT_LE(largest_error(numbers(results[i], "probs"), numbers(cases[i], "expected")), 1e-5);
-    EXPECT_EQ(integers(results[i], "kept"), integers(cases[i], "kept"));
+    EXPECT_EQ(results[i].find("kept")->integer(), cases[i].find("kept")->integer());
   }
 }
 
