@@ -71,7 +71,7 @@ void strip_accents(std::string& text, RegexScratch&) {
   std::string out;
   for (size_t at = 0; at < text.size();) {
     const Utf8Char c = utf8_at(text, at);
-    if (!is_nonspacing_mark(c.code)) out.append(text, at, c.size);
+    if (!is_mark(c.code)) out.append(text, at, c.size);
     at += c.size;
   }
   text = std::move(out);

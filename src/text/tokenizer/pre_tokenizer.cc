@@ -80,6 +80,33 @@ class ClassPreTokenizer : public PreTokenizer {
   SplitBehavior behavior_;
 };
 
+/// Runs of word characters and runs of other characters but white space, which is dropped.
+class WhitespacePreTokenizer : public PreTokenizer {
+ public:
+  void split(Piece piece, RegexScratch&, EmitPiece emit) const override {
+    enum class Kind { kSpace, kWord, kOther };
+    Kind last = Kind::kSpace;
+    size_t done = 0;
+    const auto flush = [&](size_t end) {
+      if (last != Kind::kSpace)
+        emit({piece.text.substr(done, end - done), piece.at_start && done == 0});
+    };
+    for (size_t at = 0; at < piece.text.size();) {
+      const Utf8Char c = utf8_at(piece.text, at);
+      const Kind kind = is_word(c.code)          ? Kind::kWord
+                        : is_white_space(c.code) ? Kind::kSpace
+                                                 : Kind::kOther;
+      if (kind != last) {
+        flush(at);
+        done = at;
+        last = kind;
+      }
+      at += c.size;
+    }
+    flush(piece.text.size());
+  }
+};
+
 /// ByteLevel but for its last act, the spelling in byte letters.
 class ByteLevelPreTokenizer : public PreTokenizer {
  public:
@@ -150,10 +177,7 @@ std::unique_ptr<PreTokenizer> make_simple(const std::string& type, const JsonRea
   }
   if (type == "WhitespaceSplit")
     return std::make_unique<ClassPreTokenizer>(is_white_space, SplitBehavior::kRemoved);
-  if (type == "Whitespace") {
-    return std::make_unique<SplitPreTokenizer>(
-        Regex::compile(R"(\w+|[^\w\s]+)", reader.where("type")), SplitBehavior::kRemoved, true);
-  }
+  if (type == "Whitespace") return std::make_unique<WhitespacePreTokenizer>();
   if (type == "CharDelimiterSplit") return make_delimiter_split(reader);
   if (type == "Metaspace") return make_metaspace(reader);
   return nullptr;

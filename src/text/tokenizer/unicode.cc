@@ -95,8 +95,14 @@ bool is_white_space(char32_t c) {
 
 bool is_word(char32_t c) {
   const utf8proc_category_t k = category(c);
-  return is_letter_or_mark(k) || k == UTF8PROC_CATEGORY_ND || k == UTF8PROC_CATEGORY_NL ||
-         k == UTF8PROC_CATEGORY_PC || c == 0x200c || c == 0x200d || (c >= 0x24b6 && c <= 0x24e9);
+  if (is_letter_or_mark(k) || k == UTF8PROC_CATEGORY_ND || k == UTF8PROC_CATEGORY_NL ||
+      k == UTF8PROC_CATEGORY_PC)
+    return true;
+  const bool joiner = c == 0x200c || c == 0x200d;
+  const bool circled = c >= 0x24b6 && c <= 0x24e9;  // Other_Alphabetic
+  const bool squared = (c >= 0x1f130 && c <= 0x1f149) || (c >= 0x1f150 && c <= 0x1f169) ||
+                       (c >= 0x1f170 && c <= 0x1f189);
+  return joiner || circled || squared;
 }
 
 bool is_number(char32_t c) {
@@ -110,7 +116,10 @@ bool is_punctuation(char32_t c) {
   return k >= UTF8PROC_CATEGORY_PC && k <= UTF8PROC_CATEGORY_PO;
 }
 
-bool is_nonspacing_mark(char32_t c) { return category(c) == UTF8PROC_CATEGORY_MN; }
+bool is_mark(char32_t c) {
+  const utf8proc_category_t k = category(c);
+  return k >= UTF8PROC_CATEGORY_MN && k <= UTF8PROC_CATEGORY_ME;
+}
 
 std::string normalize(NormalForm form, std::string_view text) {
   if (form == NormalForm::kNfc) return nfc(text);

@@ -8,14 +8,15 @@ namespace tandem {
 
 /// The White_Space property.
 bool is_white_space(char32_t code);
-/// \w of Unicode regular expressions (UTS 18, Annex C): letters, marks, decimal digits, connectors.
+/// \w of Unicode regular expressions (UTS 18, Annex C): alphabetic characters, marks, decimal
+/// digits, connectors, joiners.
 bool is_word(char32_t code);
 /// General categories Nd, Nl, No.
 bool is_number(char32_t code);
 /// ASCII punctuation and general categories P*.
 bool is_punctuation(char32_t code);
-/// General category Mn.
-bool is_nonspacing_mark(char32_t code);
+/// General categories Mn, Mc, Me.
+bool is_mark(char32_t code);
 
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
 /// `text` must be valid UTF-8.
