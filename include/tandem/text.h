@@ -39,6 +39,8 @@ class Tokenizer {
                                       const EncodeOptions& options = {}) const = 0;
   /// Throws Error(kBadInput) on an id outside [0, vocab_size()).
   virtual std::string decode(const std::vector<int32_t>& ids, bool skip_special) const = 0;
+  /// A stream of its own; the tokenizer must outlive it. Ids that no token has (a model may have
+  /// more rows than the vocabulary has tokens) give no text.
   virtual std::unique_ptr<Detokenizer> detokenizer(bool skip_special) const = 0;
 
   virtual int64_t vocab_size() const = 0;  ///< largest id + 1

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace {
@@ -46,7 +47,7 @@ class Mutator {
   size_t below(size_t limit) { return limit == 0 ? 0 : random_() % limit; }
 
   void change(std::string& input) {
-    static const char* const kPieces[] = {
+    static const char* const pieces[] = {
         "0",    "-1",       "1e999", "4294967296", "9223372036854775807",
         "null", "true",     "\"\"",  "[]",         "{}",
         "[[",   "{",        "\"",    "\\u0000",    "\\ud800",
@@ -65,7 +66,7 @@ class Mutator {
         input.erase(at, count);
         break;
       case 3:
-        input.insert(at, kPieces[below(std::size(kPieces))]);
+        input.insert(at, pieces[below(std::size(pieces))]);
         break;
       case 4:
         input.insert(at, input.substr(at, count));

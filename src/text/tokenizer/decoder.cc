@@ -37,7 +37,7 @@ class DecoderParser {
  private:
   void add_replace(const JsonReader& reader) {
     const auto pattern = std::make_shared<const Pattern>(parse_pattern(reader, "pattern"));
-    const std::string content = reader.string("content");
+    const std::string& content = reader.string("content");
     // One character cannot lie over two fragments.
     const bool single = pattern->literal && !pattern->literal->empty() &&
                         utf8_at(*pattern->literal, 0).size == pattern->literal->size();

@@ -14,8 +14,8 @@ constexpr size_t kMaxAddedBytesInAll = size_t{4} << 20;
 constexpr int64_t kMaxId = int64_t{1} << 24;
 
 const Json& member(const JsonReader& reader, std::string_view key) {
-  static const Json kNull;
-  return reader.has(key) ? reader.get(key) : kNull;
+  static const Json none;
+  return reader.has(key) ? reader.get(key) : none;
 }
 
 AddedToken parse_added_token(const JsonReader& reader, const Vocabulary& vocabulary) {
