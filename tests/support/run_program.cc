@@ -65,10 +65,12 @@ std::vector<std::string> stat_fields(const std::string& pid) {
 
 std::vector<std::string> all_pids() {
   std::vector<std::string> pids;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
-    const std::string name = entry.path().filename();
+  std::error_code ended;  // a process may go while its name is read
+  for (std::filesystem::directory_iterator at("/proc", ended), end; at != end;
+       at.increment(ended)) {
+    const std::string name = at->path().filename();
     if (name.find_first_not_of("0123456789") == std::string::npos) pids.push_back(name);
+    if (ended) break;
   }
   return pids;
 }
