@@ -179,11 +179,13 @@ DType TensorStore::float_dtype(const StoredTensor& tensor) const {
 
 void TensorStore::release(const StoredTensor& tensor, size_t begin, size_t end) const {
   TANDEM_CHECK(begin <= end && end <= tensor.bytes);
+  if (random_ != nullptr) return;
   files_[static_cast<size_t>(tensor.file)].advise_dontneed(tensor.offset + begin, end - begin);
 }
 
 void TensorStore::prefetch(const StoredTensor& tensor, size_t begin, size_t end) const {
   TANDEM_CHECK(begin <= end && end <= tensor.bytes);
+  if (random_ != nullptr) return;
   files_[static_cast<size_t>(tensor.file)].advise_willneed(tensor.offset + begin, end - begin);
 }
 

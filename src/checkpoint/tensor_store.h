@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,6 +41,13 @@ std::string shape_text(const std::vector<int64_t>& shape);
 std::vector<StoredTensor> parse_safetensors(std::span<const std::byte> file,
                                             const std::string& path);
 
+struct NamedShape {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+
+class RandomMemory;
+
 /// All tensors of a folder. Immutable; the data stays mapped as long as this lives, also after a
 /// move.
 class TensorStore {
@@ -49,13 +57,21 @@ class TensorStore {
   /// converts them.
   static TensorStore open(const std::string& folder);
 
+  /// Random BF16 values under these names, in no file: matrices and biases normal-like with
+  /// deviation 0.02, vectors named "norm" ones. They share a few MiB of memory, so a model of any
+  /// size costs its packed weights only. The same `shapes` give the same values on every rank.
+  /// `name` begins the messages.
+  static TensorStore random(const std::string& name, const std::vector<NamedShape>& shapes);
+
   /// By file, then offset: ranks that read in this order take each page from disk once.
   const std::vector<StoredTensor>& tensors() const { return tensors_; }
   /// nullptr when absent.
   const StoredTensor* find(std::string_view name) const;
   /// Throws Error(kBadInput) naming the tensor and where it was looked for.
   const StoredTensor& get(std::string_view name) const;
-  const std::string& file_path(int file) const { return files_[static_cast<size_t>(file)].path(); }
+  const std::string& file_path(int file) const {
+    return random_ != nullptr ? folder_ : files_[static_cast<size_t>(file)].path();
+  }
   int64_t total_bytes() const;  ///< of all tensors
 
   /// The type of a weight. Throws Error(kUnsupported) with file, tensor and type unless it is F32,
@@ -72,6 +88,7 @@ class TensorStore {
 
   std::string folder_;
   std::vector<MappedFile> files_;
+  std::shared_ptr<RandomMemory> random_;  // of random(): then there are no files
   std::vector<StoredTensor> tensors_;
   std::unordered_map<std::string_view, size_t> index_;  // keys point into tensors_
 };

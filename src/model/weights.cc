@@ -68,6 +68,19 @@ std::set<std::string> ignored_names(const ModelSpec& spec) {
 
 }  // namespace
 
+std::vector<NamedShape> expected_tensors(const ModelSpec& spec) {
+  std::vector<NamedShape> tensors;
+  for (const WeightRule& rule : spec.weights) {
+    const int64_t count = per_layer(rule.name) ? spec.layers : 1;
+    for (int64_t layer = 0; layer < count; ++layer) {
+      const std::string name = at_layer(rule.name, layer);
+      tensors.push_back({name + ".weight", expected_shape(spec, rule.role, false)});
+      if (rule.bias) tensors.push_back({name + ".bias", expected_shape(spec, rule.role, true)});
+    }
+  }
+  return tensors;
+}
+
 void ModelWeights::bind(const WeightRule& rule, int64_t layer, bool bias) {
   const std::string name = at_layer(rule.name, layer) + (bias ? ".bias" : ".weight");
   const StoredTensor& stored = store_.get(name);

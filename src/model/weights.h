@@ -11,6 +11,9 @@
 
 namespace tandem {
 
+/// Every tensor that the model needs, with its name in the checkpoint, in the order of the rules.
+std::vector<NamedShape> expected_tensors(const ModelSpec& spec);
+
 class ModelWeights {
  public:
   /// Walks all tensors once. Throws Error naming the tensor: unexpected, missing, wrong shape (both
