@@ -41,7 +41,7 @@ struct RegexScratch::State {
   }
 };
 
-RegexScratch::RegexScratch() : state_(std::make_unique<State>()) {}
+RegexScratch::RegexScratch() = default;
 RegexScratch::~RegexScratch() = default;
 
 struct Regex::Code {
@@ -97,6 +97,7 @@ Regex Regex::compile_pcre2(const std::string& pattern, std::string_view shown,
 
 bool Regex::find(std::string_view text, size_t from, RegexScratch& scratch,
                  TextRange& match) const {
+  if (scratch.state_ == nullptr) scratch.state_ = std::make_unique<RegexScratch::State>();
   RegexScratch::State& state = *scratch.state_;
   const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   int result = PCRE2_ERROR_JIT_STACKLIMIT;

@@ -13,7 +13,7 @@ struct TextRange {
   size_t end = 0;
 };
 
-/// What one search at a time needs: not shared between threads.
+/// What one search at a time needs: not shared between threads. Costs nothing until it is used.
 class RegexScratch {
  public:
   RegexScratch();

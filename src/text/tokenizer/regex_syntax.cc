@@ -123,15 +123,8 @@ class Rewriter {
   }
 
   void class_character(char c) {
-    if (c == '[' && !next_is("[:")) refuse("a character class inside another");
+    if (c == '[') refuse("a character class inside another, or a POSIX one,");
     if (next_is("&&")) refuse("an intersection of character classes (&&)");
-    if (next_is("[:")) {
-      const size_t end = in_.find(":]", at_);
-      if (end == in_.npos) refuse("[: without :]");
-      out_.append(in_.substr(at_, end + 2 - at_));
-      at_ = end + 2;
-      return;
-    }
     if (c == ']') in_class_ = false;
     out_.push_back(c);
     ++at_;

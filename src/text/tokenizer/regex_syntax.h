@@ -8,8 +8,8 @@ namespace tandem {
 
 /// Gives \s \d \w \h and their complements the meaning that they have in tokenizer.json, whatever
 /// PCRE2's tables say. Throws Error(kUnsupported) for what the two engines read differently and
-/// that has no equal: class intersections, nested classes, inline options other than i, possessive
-/// intervals. `where` begins the message.
+/// that has no equal: class intersections, nested and POSIX classes, inline options other than i,
+/// possessive intervals. `where` begins the message.
 std::string to_pcre2_syntax(std::string_view pattern, const std::string& where);
 
 /// `text` as a pattern that matches exactly itself.
