@@ -92,14 +92,8 @@ void Decoder::Impl::make_buffers(const Shard& shard) {
 }
 
 Workspace Decoder::Impl::workspace(int64_t rows) const {
-  const auto padded = [rows](const OwnedMatrix& m) {  // what a linear reads: whole steps
-    Matrix out = m.matrix.row_range(0, rows);
-    out.cols = out.cols == 0 ? 0 : round_up(out.cols, kStep);
-    return out;
-  };
   const auto exact = [rows](const OwnedMatrix& m) { return m.matrix.row_range(0, rows); };
-  return {exact(residual), padded(normed),   exact(qkv),
-          padded(q),       padded(attended), padded(activated)};
+  return {exact(residual), exact(normed), exact(qkv), exact(q), exact(attended), exact(activated)};
 }
 
 void Decoder::Impl::prepare(const StepPlan& plan) {
@@ -143,12 +137,9 @@ void Decoder::Impl::run_head(const StepPlan& plan, const Matrix& hidden, const L
     const Matrix rows_out = selected.matrix.row_range(0, rows);
     context.backend->select_rows(
         {hidden, wanted.subspan(static_cast<size_t>(first), static_cast<size_t>(rows)), rows_out});
-    Matrix in = head_in.matrix.row_range(0, rows);
-    in.cols = round_up(spec.hidden, kStep);
-    Matrix normed_out = in;
-    normed_out.cols = spec.hidden;
+    const Matrix in = head_in.matrix.row_range(0, rows);
     add_and_norm(*context.backend, rows_out, {}, final_norm.get(),
-                 static_cast<float>(spec.norm_eps), normed_out);
+                 static_cast<float>(spec.norm_eps), in);
     head->forward(in);
     sink(first, rows, *head);
   }
@@ -180,8 +171,6 @@ void Decoder::forward(const StepPlan& plan, const LogitSink& sink) {
   Backend& backend = *m.context.backend;
   m.prepare(plan);
   const Workspace w = m.workspace(plan.rows());
-  Workspace exact = w;
-  exact.normed.cols = m.spec.hidden;
   const Matrix embedded = m.embedding->forward(plan.ids, m.spec.hidden);
   const TreeProgram copy = TreeProgram::single();
   backend.tree_add({{&embedded, 1}, &copy, w.residual});

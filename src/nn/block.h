@@ -8,15 +8,15 @@
 
 namespace tandem {
 
-/// Buffers of one forward pass, made once for the largest step. R: rows of the step, T: activation
-/// type.
+/// Buffers of one forward pass, made once for the largest step; rows are padded with zeros to whole
+/// steps. R: rows of the step, T: activation type.
 struct Workspace {
   Matrix residual;   ///< float32 [R, hidden]
-  Matrix normed;     ///< T [R, padded hidden]
+  Matrix normed;     ///< T [R, hidden]
   Matrix qkv;        ///< float32 [R, (q + 2 kv) * head_dim]
   Matrix q;          ///< T [R, q * padded head_dim]
   Matrix attended;   ///< T, as q
-  Matrix activated;  ///< T [R, padded feed-forward columns]
+  Matrix activated;  ///< T [R, feed-forward columns]
 };
 
 /// A partial result that the next norm adds to the residual: the output of a row-parallel linear

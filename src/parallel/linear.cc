@@ -5,6 +5,13 @@
 
 namespace tandem {
 
+Matrix whole_steps(const Matrix& in, const PackedLinear& weight) {
+  TANDEM_CHECK(in.stride >= weight.padded_k());
+  Matrix padded = in;
+  padded.cols = weight.padded_k();
+  return padded;
+}
+
 ColumnParallelLinear::ColumnParallelLinear(const ParallelContext& context,
                                            const LinearSource& source)
     : backend_(context.backend) {
@@ -15,7 +22,7 @@ ColumnParallelLinear::ColumnParallelLinear(const ParallelContext& context,
 
 void ColumnParallelLinear::forward(const Matrix& in, const Matrix& out) const {
   if (packed_ == nullptr || in.rows == 0) return;
-  backend_->linear({in, packed_.get(), {&out, 1}});
+  backend_->linear({whole_steps(in, *packed_), packed_.get(), {&out, 1}});
 }
 
 RowParallelLinear::RowParallelLinear(const ParallelContext& context, const LinearSource& source,

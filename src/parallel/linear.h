@@ -24,13 +24,17 @@ struct ParallelContext {
   Mc2Schedule mc2 = {};  ///< whether a row-parallel product and its reduce overlap
 };
 
+/// The matrix with the zero padding at the end of its rows that a linear reads: cols = padded K <=
+/// stride.
+Matrix whole_steps(const Matrix& in, const PackedLinear& weight);
+
 /// Split by output features: this rank's rows of the weight, inputs replicated, no communication.
 class ColumnParallelLinear {
  public:
   /// `source` holds this rank's rows only. A source without rows is legal (a rank without heads):
   /// forward does nothing.
   ColumnParallelLinear(const ParallelContext& context, const LinearSource& source);
-  /// in: T [rows, padded K]; out: [rows, N of this rank].
+  /// in: T [rows, K], padded with zeros up to whole steps; out: [rows, N of this rank].
   void forward(const Matrix& in, const Matrix& out) const;
   const PackedLinear* packed() const { return packed_.get(); }
 
@@ -57,8 +61,8 @@ class RowParallelLinear {
   /// the caller (row_parallel_tree).
   RowParallelLinear(const ParallelContext& context, const LinearSource& source,
                     const Layout& layout);
-  /// in: T [rows, padded K of this rank]. Returns float32 [rows, out_features], readable until the
-  /// next collective.
+  /// in: T [rows, K of this rank], padded with zeros up to whole steps. Returns float32 [rows,
+  /// out_features], readable until the next collective.
   Matrix forward(const Matrix& in);
 
  private:

@@ -80,7 +80,7 @@ void ParallelHead::forward(const Matrix& hidden) {
   const Section& own = sections_[static_cast<size_t>(context_.rank)];
   if (head_ != nullptr) {
     const Matrix logits = gathered_.columns(own.begin, own.rows.size());
-    context_.backend->linear({hidden, head_.get(), {&logits, 1}});
+    context_.backend->linear({whole_steps(hidden, *head_), head_.get(), {&logits, 1}});
     stats_.resize(static_cast<size_t>(hidden.rows * own.units.size()));
     context_.backend->logit_stats({logits, own.rows.begin, split_.units.unit, stats_});
     context_.backend->upload(gathered_.columns(own.stats_begin, own.units.size() * kStatsFloats),

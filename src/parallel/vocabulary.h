@@ -45,8 +45,8 @@ class ParallelHead {
   /// Floats of one gathered row (DeviceCommSpec::max_gather_floats = rows * this).
   static int64_t gathered_columns(const VocabularySplit& split);
 
-  /// hidden: T [rows, padded hidden], after the final norm. All ranks call it; then rank 0 may read
-  /// until the next collective.
+  /// hidden: T [rows, hidden], padded with zeros to whole steps, after the final norm. All ranks
+  /// call it; then rank 0 may read until the next collective.
   void forward(const Matrix& hidden);
   /// Rank 0: logits of one row, contiguous, `out` of vocabulary size.
   void read_logits(int64_t row, std::span<float> out) const;
