@@ -165,6 +165,7 @@ void read_header(const Header& header, StepPlan& plan) {
   if (header.magic != kMagic) broken("it does not begin as one");
   if (header.version != kVersion) broken("it has another version");
   const bool known = header.kind == static_cast<uint8_t>(StepKind::kForward) ||
+                     header.kind == static_cast<uint8_t>(StepKind::kReport) ||
                      header.kind == static_cast<uint8_t>(StepKind::kShutdown);
   if (!known || (header.flags & ~(kVerify | kFullLogits)) != 0 || header.reserved != 0)
     broken("its kind or flags are unknown");

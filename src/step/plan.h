@@ -15,6 +15,7 @@ namespace tandem {
 enum class StepKind : uint8_t {
   kForward = 1,   ///< run the model over `ids`
   kShutdown = 2,  ///< the engine ends: workers return
+  kReport = 3,    ///< every rank says what it holds and has done (HostComm::gather)
 };
 
 /// Consecutive tokens of one sequence: rows [row_begin, row_begin + rows) of the step, at positions

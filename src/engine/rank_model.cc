@@ -1,0 +1,99 @@
+#include "engine/rank_model.h"
+
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "base/check.h"
+#include "comm/self_test.h"
+#include "model/families.h"
+
+namespace tandem {
+namespace {
+
+/// VmHWM of this process, bytes; 0 where /proc does not say.
+int64_t peak_rss() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stoll(line.substr(6)) * 1024;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::unique_ptr<Checkpoint> Checkpoint::open(const std::string& path) {
+  auto checkpoint = std::make_unique<Checkpoint>();
+  checkpoint->folder = HfFolder::open_config(path);
+  if (const auto method = checkpoint->folder.quantization_method()) {
+    unsupported(
+        "{}: quantization_config: method \"{}\" is not supported; use the checkpoint in 16 or 32 "
+        "bits",
+        checkpoint->folder.config_path, *method);
+  }
+  checkpoint->spec = read_model_spec(checkpoint->folder.config, checkpoint->folder.config_path);
+  checkpoint->folder = HfFolder::open(path);
+  checkpoint->weights =
+      std::make_unique<ModelWeights>(checkpoint->spec, checkpoint->folder.tensors);
+  return checkpoint;
+}
+
+RankModel::RankModel(RankContext& ranks, const RankSetup& setup,
+                     std::unique_ptr<Checkpoint> checkpoint,
+                     const std::function<void(double)>& progress)
+    : ranks_(ranks),
+      checkpoint_(std::move(checkpoint)),
+      split_(split_model(checkpoint_->spec, ranks.size())),
+      shard_(shard_of(checkpoint_->spec, split_, ranks.rank(), setup.decoder.compute,
+                      setup.decoder.cache)) {
+  BackendOptions options;
+  options.device = setup.device;
+  options.isa = setup.isa;
+  options.threads = setup.threads;
+  backend_ = make_backend(options);
+  DeviceCommSpec spec = comm_spec(checkpoint_->spec, split_, setup.decoder);
+  spec.threads_per_rank = setup.threads;
+  comm_ = ranks_.connect(*backend_, spec);
+  ranks_.set_progress(RankPhase::kSelfTest);
+  const std::chrono::milliseconds limit(static_cast<int64_t>(setup.time_limit_s * 1000));
+  self_test(ranks_.host(), *comm_, *backend_, spec, limit);
+  ranks_.set_progress(RankPhase::kLoading);
+  const auto loaded = [&](double fraction) {
+    ranks_.host().check();
+    if (progress) progress(fraction);
+  };
+  const ParallelContext parallel{backend_.get(), comm_.get(), ranks_.rank(), ranks_.size()};
+  decoder_ = std::make_unique<Decoder>(checkpoint_->spec, split_, *checkpoint_->weights, parallel,
+                                       setup.decoder, loaded);
+  ranks_.host().barrier();
+  ranks_.set_progress(RankPhase::kIdle);
+}
+
+void RankModel::forward(const StepPlan& plan, const Decoder::LogitSink& sink) {
+  const bool decode = plan.rows() == static_cast<int64_t>(plan.chunks.size());
+  ranks_.set_progress(decode ? RankPhase::kDecode : RankPhase::kPrefill,
+                      static_cast<int64_t>(plan.step));
+  decoder_->forward(plan, sink);
+  if (plan.verify) compare_hashes();
+  ranks_.set_progress(RankPhase::kIdle, static_cast<int64_t>(plan.step));
+}
+
+void RankModel::compare_hashes() {
+  const std::vector<uint64_t>& own = decoder_->hashes();
+  const auto all = ranks_.host().gather(std::as_bytes(std::span(own)));
+  for (size_t rank = 1; rank < all.size(); ++rank) {
+    TANDEM_CHECK(all[rank].size() == own.size() * sizeof(uint64_t));
+    for (size_t layer = 0; layer < own.size(); ++layer) {
+      uint64_t other = 0;
+      std::memcpy(&other, all[rank].data() + layer * sizeof(uint64_t), sizeof other);
+      if (other == own[layer]) continue;
+      fail(ErrorCode::kRankFailure, "--verify: rank {} has another residual than rank 0 after {}",
+           rank, layer == 0 ? std::string("the embedding") : fmt::format("layer {}", layer - 1));
+    }
+  }
+}
+
+RankReport RankModel::report() const { return {peak_rss(), shard_.weight_bytes, backend_->macs()}; }
+
+}  // namespace tandem

@@ -1,0 +1,45 @@
+// One rank's model, from the setup message to the forward pass; the same on rank 0 and on the
+// workers.
+#pragma once
+
+#include <memory>
+
+#include "checkpoint/hf_folder.h"
+#include "engine/ranks/rank_context.h"
+#include "engine/setup.h"
+
+namespace tandem {
+
+/// An opened checkpoint with everything checked, before any weight is read.
+struct Checkpoint {
+  HfFolder folder;
+  ModelSpec spec;
+  std::unique_ptr<ModelWeights> weights;
+  static std::unique_ptr<Checkpoint> open(const std::string& path);
+};
+
+class RankModel {
+ public:
+  /// Starts the backend, joins the others, proves the collective, loads. All ranks together.
+  RankModel(RankContext& ranks, const RankSetup& setup, std::unique_ptr<Checkpoint> checkpoint,
+            const std::function<void(double)>& progress);
+
+  void forward(const StepPlan& plan, const Decoder::LogitSink& sink);
+  /// After a plan with verify: throws on rank 0 when hashes differ, naming rank and layer.
+  void compare_hashes();
+  RankReport report() const;
+  const Backend& backend() const { return *backend_; }
+  Decoder& decoder() { return *decoder_; }
+  const ModelSpec& spec() const { return checkpoint_->spec; }
+
+ private:
+  RankContext& ranks_;
+  std::unique_ptr<Checkpoint> checkpoint_;
+  ModelSplit split_;
+  Shard shard_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<DeviceComm> comm_;
+  std::unique_ptr<Decoder> decoder_;
+};
+
+}  // namespace tandem
