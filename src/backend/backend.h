@@ -102,6 +102,8 @@ struct BackendOptions {
   std::string device = "cpu";
   std::string isa = "auto";  ///< auto | portable | avx2 | avx512 | amx; refused where absent
   int threads = 1;
+  /// More compute threads than cores on this host (several ranks): idle threads sleep at once.
+  bool oversubscribed = false;
 };
 
 /// Makes the named backend. Throws Error(kUnsupported) that names the device or instruction set and

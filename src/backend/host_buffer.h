@@ -1,5 +1,5 @@
 // A Buffer over host memory that something else owns (a transport's shared mapping, a test's
-// vector).
+// vector), and memory of the CPU backend's own.
 #pragma once
 
 #include <cstddef>
@@ -23,5 +23,9 @@ inline std::unique_ptr<Buffer> wrap_host_memory(std::byte* data, size_t bytes) {
   };
   return std::make_unique<HostView>(data, bytes);
 }
+
+/// Zeroed host memory, at least 64-byte aligned; from 2 MiB on it lies on 2 MiB pages where the
+/// system allows it. Pages belong to the core that touches them first. Throws Error(kResource).
+std::unique_ptr<Buffer> make_host_memory(size_t bytes);
 
 }  // namespace tandem

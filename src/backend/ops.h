@@ -35,7 +35,8 @@ struct WeightRows {
 struct LinearSource {
   /// Stacked row blocks: their rows add up to N, each has K columns.
   std::vector<WeightRows> weight;
-  /// Bias, N values or none (empty), in order of the rows; any stored type, kept as float32.
+  /// Bias, N values (rows * cols of its parts) or none (empty), in order of the weight's rows; any
+  /// stored type, kept as float32.
   std::vector<WeightRows> bias;
   /// Type that the packed weight has: float32 keeps the stored type, a 16-bit --dtype rounds to it.
   DType compute = DType::kF32;

@@ -1,0 +1,117 @@
+// The table of inner loops of one instruction set. The portable table is the definition of the one
+// arithmetic (docs/architecture.md); every other table gives the same bits.
+//
+// Vocabulary: a *tile* is one step of kStep k for one panel of kPanel outputs: 16-bit weights
+// [16 k-pairs][16 outputs][2] (1 KiB, as AMX reads it), float32 weights [32 k][16 outputs] (2 KiB).
+// A *chain* is the float32 sum of rule 2: per step the products of even k and of odd k are summed
+// apart by fma from +0 in ascending order, added, and the sum is added to the chain.
+//
+// The kernels' files are compiled for their instruction set; so that no code of theirs serves
+// another one, they include nothing but this header, intrinsics and headers that keep everything in
+// an anonymous namespace.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tensor/dtype.h"
+
+namespace tandem::cpu {
+
+/// Continues the chains of `rows` x `panels` * 16 outputs over `steps` steps.
+struct ChainArgs {
+  const float* x = nullptr;      ///< [steps][rows][32], widened to float32
+  const std::byte* w = nullptr;  ///< tile of the first panel and step; panels lie side by side
+  int64_t step_bytes = 0;        ///< from a step's tiles to the next step's
+  int64_t steps = 0;
+  int rows = 0;  ///< at most max_rows of the table
+  int panels = 0;
+  float* c = nullptr;  ///< [rows][ldc], read and written; panel p has columns [16p, 16p + 16)
+  int64_t ldc = 0;
+};
+
+/// Finishes rows x n outputs (n <= 16) of one panel: adds the bias, rounds to the type, stores.
+struct StoreArgs {
+  const float* c = nullptr;     ///< [rows][ldc]
+  const float* gate = nullptr;  ///< [rows][ldc] or nullptr; given: the result is silu(gate) * c
+  int64_t ldc = 0;
+  const float* bias = nullptr;       ///< [16] or nullptr
+  const float* gate_bias = nullptr;  ///< [16] or nullptr
+  int rows = 0;
+  int n = 0;
+  DType type = DType::kF32;
+  std::byte* out = nullptr;
+  int64_t out_stride = 0;  ///< bytes from row to row
+};
+
+/// One row of the residual: x += add + add_bias, then out = x / rms(x) * w.
+struct NormArgs {
+  float* x = nullptr;
+  const float* add = nullptr;       ///< or nullptr
+  const float* add_bias = nullptr;  ///< or nullptr
+  const float* w = nullptr;         ///< or nullptr: only the addition
+  int64_t n = 0;
+  float eps = 0;
+  DType type = DType::kF32;
+  std::byte* out = nullptr;
+};
+
+/// One query row over one block of 64 keys.
+struct SoftmaxArgs {
+  const float* s = nullptr;  ///< [64] dot products
+  float scale = 1;
+  int begin = 0, end = 0;  ///< visible keys of the block, at least one
+  DType type = DType::kF32;
+  float* p = nullptr;    ///< probabilities rounded to the type: keys [0, 32) at p, the rest at
+  int64_t p_half = 0;    ///< p + p_half
+  float* max = nullptr;  ///< running maximum, read and written
+  float* sum = nullptr;  ///< running sum, read and written
+  float* acc = nullptr;  ///< [acc_n] accumulator, multiplied by exp(old max - new max)
+  int64_t acc_n = 0;     ///< a multiple of 16
+};
+
+struct UnitSums {
+  float max = 0;
+  int64_t argmax = 0;  ///< in the unit
+  double sum_exp = 0;
+};
+
+struct Kernels {
+  const char* isa = "";
+  int max_rows = 0;   ///< rows that `chain` takes at once
+  int tile_rows = 0;  ///< rows that `chain_wide` takes at once
+
+  /// By type of the weights: kF32, kBF16, kF16. Streams the weights once: few rows.
+  void (*chain[3])(const ChainArgs&) = {};
+  /// float32 tiles hot in the cache, panels lying panel_bytes apart: many rows.
+  void (*chain_wide)(const ChainArgs&, int64_t panel_bytes) = nullptr;
+  /// Widens `tiles` tiles of 16-bit weights, tile_bytes apart, to float32 tiles (by type, kF32:
+  /// null).
+  void (*expand[3])(const std::byte* w, int64_t tile_bytes, int64_t tiles, float* out) = {};
+
+  void (*widen)(DType type, const std::byte* from, int64_t n, float* to) = nullptr;
+  void (*narrow)(DType type, const float* from, int64_t n, std::byte* to) = nullptr;
+  void (*add)(float* to, const float* from, int64_t n) = nullptr;  ///< to = to + from
+  void (*store)(const StoreArgs&) = nullptr;
+  void (*rms_norm)(const NormArgs&) = nullptr;
+  void (*softmax)(const SoftmaxArgs&) = nullptr;
+  /// out = x / d rounded to the type.
+  void (*divide)(const float* x, float d, int64_t n, DType type, std::byte* out) = nullptr;
+  void (*silu_mul)(const float* gate, const float* up, int64_t n, DType type,
+                   std::byte* out) = nullptr;
+  void (*unit_sums)(const float* logits, int64_t n, UnitSums* out) = nullptr;
+  void (*exp)(const float* x, int64_t n, float* out) = nullptr;  ///< for tests
+  /// 16 rows of 16 32-bit words -> out[column][row]; a null row reads as zeros.
+  void (*transpose)(const std::byte* const* rows, std::byte* out) = nullptr;
+};
+
+/// kF32 -> 0, kBF16 -> 1, kF16 -> 2: the index into tables by type.
+constexpr int type_index(DType type) {
+  return type == DType::kF32 ? 0 : type == DType::kBF16 ? 1 : 2;
+}
+
+const Kernels& portable_kernels();
+const Kernels& avx2_kernels();
+const Kernels& avx512_kernels();
+
+}  // namespace tandem::cpu

@@ -1,0 +1,17 @@
+// What instructions this machine offers to this process.
+#pragma once
+
+namespace tandem {
+
+struct CpuFeatures {
+  bool avx2 = false;         ///< AVX2, FMA and F16C
+  bool avx512 = false;       ///< AVX-512 F, BW, VL and DQ
+  bool avx512_vnni = false;  ///< vpdpbusd on 512 bits
+  bool amx = false;          ///< AMX tiles with bfloat16 and int8, allowed by the kernel
+};
+
+/// Asks the processor and the operating system; for AMX it also requests the kernel's permission to
+/// use tile registers (granted for the whole process, threads made later included).
+CpuFeatures cpu_features();
+
+}  // namespace tandem
