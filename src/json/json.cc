@@ -1,6 +1,7 @@
 #include "json/json.h"
 
 #include <bit>
+#include <charconv>
 #include <cmath>
 #include <fstream>
 #include <functional>
@@ -55,11 +56,12 @@ class Builder : public nlohmann::json_sax<Parser> {
     if (value <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
       return put(Json(static_cast<int64_t>(value)));
     }
-    return put(Json(static_cast<double>(value)));
+    return put(Json(Json::BigInteger{std::to_string(value), static_cast<double>(value)}));
   }
   bool number_float(number_float_t value, const string_t& text) override {
     if (!std::isfinite(value)) bad_input("{}: {}: number {} is out of range", name_, path(), text);
-    return put(Json(value));
+    const bool whole = text.find_first_of(".eE") == string_t::npos;
+    return put(whole ? Json(Json::BigInteger{text, value}) : Json(value));
   }
   bool string(string_t& value) override { return put(Json(std::move(value))); }
   bool binary(binary_t&) override { return false; }
@@ -147,6 +149,11 @@ nlohmann::ordered_json to_library(const Json& value) {
   if (value.is_null()) return nullptr;
   if (value.is_bool()) return value.boolean();
   if (value.is_int()) return value.integer();
+  if (const std::string* digits = value.big_integer()) {
+    uint64_t whole = 0;
+    const auto end = digits->data() + digits->size();
+    if (std::from_chars(digits->data(), end, whole).ptr == end) return whole;
+  }
   if (value.is_number()) {
     if (!std::isfinite(value.number()))
       fail(ErrorCode::kInternal, "a number that is not finite cannot be written as JSON");

@@ -18,8 +18,8 @@ struct JsonLimits {
   size_t max_values = size_t{40} << 20;
 };
 
-/// One JSON value. Objects keep the order of their keys. Integers that fit are int64, all other
-/// numbers double.
+/// One JSON value. Objects keep the order of their keys. Integers that fit are int64, larger ones
+/// are a double that remembers its digits, all other numbers double.
 class Json {
  public:
   using Array = std::vector<Json>;
@@ -29,15 +29,23 @@ class Json {
     bool operator==(const Null&) const = default;
   };
 
+  /// A number of this many digits, as written; for integers beyond int64.
+  struct BigInteger {
+    std::string digits;
+    double value = 0;
+    bool operator==(const BigInteger&) const = default;
+  };
+
   Json() = default;
   Json(bool value) : value_(value) {}                       // NOLINT(google-explicit-constructor)
   Json(int64_t value) : value_(value) {}                    // NOLINT(google-explicit-constructor)
   Json(int value) : value_(static_cast<int64_t>(value)) {}  // NOLINT(google-explicit-constructor)
   Json(double value) : value_(value) {}                     // NOLINT(google-explicit-constructor)
-  Json(std::string value) : value_(std::move(value)) {}     // NOLINT(google-explicit-constructor)
-  Json(const char* value) : value_(std::string(value)) {}   // NOLINT(google-explicit-constructor)
-  Json(Array value) : value_(std::move(value)) {}           // NOLINT(google-explicit-constructor)
-  Json(Object value) : value_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
+  explicit Json(BigInteger value) : value_(std::move(value)) {}
+  Json(std::string value) : value_(std::move(value)) {}    // NOLINT(google-explicit-constructor)
+  Json(const char* value) : value_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
+  Json(Array value) : value_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
+  Json(Object value) : value_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
 
   /// Parses one document. `name` (a file's name) begins every message. Throws Error(kBadInput) with
   /// line and column, or the path of a duplicate key. The text must be valid UTF-8.
@@ -47,7 +55,14 @@ class Json {
   bool is_null() const { return std::holds_alternative<Null>(value_); }
   bool is_bool() const { return std::holds_alternative<bool>(value_); }
   bool is_int() const { return std::holds_alternative<int64_t>(value_); }
-  bool is_number() const { return is_int() || std::holds_alternative<double>(value_); }
+  bool is_number() const {
+    return is_int() || std::holds_alternative<double>(value_) || big_integer() != nullptr;
+  }
+  /// The digits (and sign) of an integer beyond int64, else nullptr.
+  const std::string* big_integer() const {
+    const auto* big = std::get_if<BigInteger>(&value_);
+    return big == nullptr ? nullptr : &big->digits;
+  }
   bool is_string() const { return std::holds_alternative<std::string>(value_); }
   bool is_array() const { return std::holds_alternative<Array>(value_); }
   bool is_object() const { return std::holds_alternative<Object>(value_); }
@@ -56,6 +71,7 @@ class Json {
   bool boolean() const { return std::get<bool>(value_); }
   int64_t integer() const { return std::get<int64_t>(value_); }
   double number() const {
+    if (const auto* big = std::get_if<BigInteger>(&value_)) return big->value;
     return is_int() ? static_cast<double>(integer()) : std::get<double>(value_);
   }
   const std::string& string() const { return std::get<std::string>(value_); }
@@ -77,7 +93,7 @@ class Json {
   bool operator==(const Json&) const = default;
 
  private:
-  std::variant<Null, bool, int64_t, double, std::string, Array, Object> value_ = Null{};
+  std::variant<Null, bool, int64_t, double, std::string, Array, Object, BigInteger> value_ = Null{};
 };
 
 /// Typed access to a JSON object that says file, key, what was found and what was expected.

@@ -25,9 +25,7 @@ std::optional<Value> group_attribute(const Value& value, std::string_view name) 
   return std::nullopt;
 }
 
-Value integer_value(size_t n) {
-  return Value(static_cast<Int>(n));
-}
+Value integer_value(size_t n) { return Value(static_cast<Int>(n)); }
 
 Value loop_cycle(Runtime& rt, const Value& loop) {
   return make_callable(
@@ -45,6 +43,7 @@ Value loop_changed(Runtime& rt, const Value& loop) {
       [&rt, loop](Arguments& arguments) {
         Value now = make_tuple(rt, arguments.positional);
         LoopState& state = loop.loop();
+        if (!std::exchange(state.owned, true)) rt.own(loop.shared_loop());
         const bool changed = !state.seen || !equal(rt, state.last_seen, now);
         state.last_seen = std::move(now);
         state.seen = true;

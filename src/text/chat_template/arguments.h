@@ -17,8 +17,8 @@ struct Arguments {
   std::vector<std::pair<std::string, Value>> named;
 };
 
-/// Arguments by parameter: built from "width first blank". Throws when there are too many, an unknown
-/// or a double one.
+/// Arguments by parameter: built from "width first blank". Throws when there are too many, an
+/// unknown or a double one.
 class Bound {
  public:
   /// `what`: "filter 'indent'", for messages.
@@ -47,12 +47,12 @@ int64_t to_index(const Runtime& rt, const Value& value, std::string_view what);
 
 /// "name parameters": the name and what it takes; "*" for anything.
 bool apply_test(Runtime& rt, const std::string& name, const Value& value, Arguments& arguments);
-Value apply_filter(Runtime& rt, const std::string& name, const Value& value,
-                   Arguments& arguments);
+Value apply_filter(Runtime& rt, const std::string& name, const Value& value, Arguments& arguments);
 bool is_filter(std::string_view name);
 bool is_test(std::string_view name);
 
-// Members, as Jinja looks them up: a.b tries the attribute, then the item; a[b] the other way round.
+// Members, as Jinja looks them up: a.b tries the attribute, then the item; a[b] the other way
+// round.
 Value get_attribute(Runtime& rt, const Value& value, const std::string& name);
 Value get_item(Runtime& rt, const Value& value, const Value& key);
 struct SliceBounds {

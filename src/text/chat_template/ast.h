@@ -56,16 +56,16 @@ struct Expr {
 };
 
 enum class StatementKind {
-  kText,    ///< text
-  kPrint,   ///< value
-  kIf,      ///< branches; body: else
-  kFor,     ///< target, value, condition, recursive, body, otherwise
-  kSet,     ///< target = value
+  kText,     ///< text
+  kPrint,    ///< value
+  kIf,       ///< branches; body: else
+  kFor,      ///< target, value, condition, recursive, body, otherwise
+  kSet,      ///< target = value
   kCapture,  ///< target = body through filter; without target: filter block, printed
-  kWith,    ///< assignments, body
-  kMacro,   ///< text, parameters, body
-  kCall,    ///< value (a call), parameters, body
-  kScope,   ///< body in a scope of its own (generation)
+  kWith,     ///< assignments, body
+  kMacro,    ///< text, parameters, body
+  kCall,     ///< value (a call), parameters, body
+  kScope,    ///< body in a scope of its own (generation)
   kBreak,
   kContinue,
 };
@@ -82,7 +82,7 @@ struct Statement {
   StatementKind kind = StatementKind::kText;
   int line = 1;
   std::string text;
-  ExprPtr target;     ///< a name, attribute of a namespace, or tuple of such
+  ExprPtr target;  ///< a name, attribute of a namespace, or tuple of such
   ExprPtr value;
   ExprPtr condition;
   ExprPtr filter;  ///< a chain of kFilter whose innermost input is the captured text (null child)

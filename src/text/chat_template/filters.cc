@@ -6,8 +6,8 @@ namespace tandem::jinja {
 namespace {
 
 const FilterEntry* find_filter(std::string_view name) {
-  for (const auto& table : {text_filters(), list_filters(), selecting_filters(),
-                            number_filters()}) {
+  for (const auto& table :
+       {text_filters(), list_filters(), selecting_filters(), number_filters()}) {
     for (const FilterEntry& entry : table) {
       if (entry.name == name) return &entry;
     }
@@ -17,12 +17,9 @@ const FilterEntry* find_filter(std::string_view name) {
 
 }  // namespace
 
-bool is_filter(std::string_view name) {
-  return find_filter(name) != nullptr;
-}
+bool is_filter(std::string_view name) { return find_filter(name) != nullptr; }
 
-Value apply_filter(Runtime& rt, const std::string& name, const Value& value,
-                   Arguments& arguments) {
+Value apply_filter(Runtime& rt, const std::string& name, const Value& value, Arguments& arguments) {
   rt.step();
   const FilterEntry* entry = find_filter(name);
   if (entry == nullptr) rt.fail("unknown filter '{}'", name.substr(0, 80));

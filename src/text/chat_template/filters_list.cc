@@ -61,8 +61,9 @@ Value dictsort(const FilterCall& c) {
   if (by != "key" && by != "value") c.rt.fail("dictsort: by is 'key' or 'value'");
   std::vector<Keyed> items;
   for (const auto& [key, value] : c.value.dict().items) {
-    items.push_back(Keyed{sort_key(c.rt, by == "key" ? key : value, Value(), c.bound.truth(0, false)),
-                          make_tuple(c.rt, {key, value})});
+    items.push_back(
+        Keyed{sort_key(c.rt, by == "key" ? key : value, Value(), c.bound.truth(0, false)),
+              make_tuple(c.rt, {key, value})});
   }
   sort_keyed(c.rt, items, c.bound.truth(2, false));
   return make_sequence(c.rt, without_keys(std::move(items)));
@@ -196,13 +197,9 @@ Value items(const FilterCall& c) {
   return make_generator(c.rt, std::move(pairs));
 }
 
-Value count(const FilterCall& c) {
-  return Value(Int{length(c.rt, c.value)});
-}
+Value count(const FilterCall& c) { return Value(Int{length(c.rt, c.value)}); }
 
-Value list(const FilterCall& c) {
-  return make_sequence(c.rt, iterate(c.rt, c.value));
-}
+Value list(const FilterCall& c) { return make_sequence(c.rt, iterate(c.rt, c.value)); }
 
 constexpr std::array kTable = {
     FilterEntry{"sort", "reverse case_sensitive attribute", sort},
@@ -226,8 +223,6 @@ constexpr std::array kTable = {
 
 }  // namespace
 
-std::span<const FilterEntry> list_filters() {
-  return kTable;
-}
+std::span<const FilterEntry> list_filters() { return kTable; }
 
 }  // namespace tandem::jinja

@@ -23,7 +23,9 @@ std::optional<Int> integer_of(std::string_view text, int64_t base) {
       digit_before = false;
       continue;
     }
-    const int digit = c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' ? (c | 0x20) - 'a' + 10 : 99;
+    const int digit = c >= '0' && c <= '9' ? c - '0'
+                      : (c | 0x20) >= 'a'  ? (c | 0x20) - 'a' + 10
+                                           : 99;
     if (digit >= base || __builtin_mul_overflow(value, Int{base}, &value) ||
         __builtin_add_overflow(value, Int{digit}, &value)) {
       return std::nullopt;
@@ -121,9 +123,7 @@ Value fallback(const FilterCall& c) {
   return c.bound.has(0) ? c.bound.get(0) : make_text(c.rt, "");
 }
 
-Value attribute(const FilterCall& c) {
-  return get_attribute(c.rt, c.value, c.bound.string(0));
-}
+Value attribute(const FilterCall& c) { return get_attribute(c.rt, c.value, c.bound.string(0)); }
 
 constexpr std::array kTable = {
     FilterEntry{"int", "default base", to_int},
@@ -138,8 +138,6 @@ constexpr std::array kTable = {
 
 }  // namespace
 
-std::span<const FilterEntry> number_filters() {
-  return kTable;
-}
+std::span<const FilterEntry> number_filters() { return kTable; }
 
 }  // namespace tandem::jinja

@@ -82,8 +82,6 @@ constexpr std::array kTable = {
 
 }  // namespace
 
-std::span<const FilterEntry> selecting_filters() {
-  return kTable;
-}
+std::span<const FilterEntry> selecting_filters() { return kTable; }
 
 }  // namespace tandem::jinja

@@ -48,8 +48,9 @@ Value tojson(const FilterCall& c) {
     const Value indent = c.bound.get(1);
     const int64_t width = indent.is_integral() ? c.bound.integer(1, 0) : 0;
     if (width > 100) c.rt.fail("tojson: an indent beyond 100");
-    style.indent = indent.is_string() ? indent.string()
-                                      : std::string(static_cast<size_t>(std::max<int64_t>(width, 0)), ' ');
+    style.indent = indent.is_string()
+                       ? indent.string()
+                       : std::string(static_cast<size_t>(std::max<int64_t>(width, 0)), ' ');
     style.item_separator = ",";
   }
   if (c.bound.given_not_none(2)) {
@@ -142,9 +143,7 @@ Value escape(const FilterCall& c) {
   return make_text(c.rt, escaped(c.rt, c.value), TextKind::kMarkup);
 }
 
-Value safe(const FilterCall& c) {
-  return make_text(c.rt, str(c.rt, c.value), TextKind::kMarkup);
-}
+Value safe(const FilterCall& c) { return make_text(c.rt, str(c.rt, c.value), TextKind::kMarkup); }
 
 Value join(const FilterCall& c) {
   const std::string separator = c.bound.has(0) ? str(c.rt, c.bound.get(0)) : "";
@@ -185,8 +184,6 @@ constexpr std::array kTable = {
 
 }  // namespace
 
-std::span<const FilterEntry> text_filters() {
-  return kTable;
-}
+std::span<const FilterEntry> text_filters() { return kTable; }
 
 }  // namespace tandem::jinja

@@ -76,7 +76,8 @@ std::string converted(Runtime& rt, const Value& value, const Spec& spec) {
     text = with_sign(number_text(rt, value, spec), spec);
   } else {
     text = spec.kind == 's' ? str(rt, value) : repr(rt, value);
-    if (spec.precision) text = to_utf8(to_code_points(text).substr(0, static_cast<size_t>(*spec.precision)));
+    if (spec.precision)
+      text = to_utf8(to_code_points(text).substr(0, static_cast<size_t>(*spec.precision)));
   }
   return padded(std::move(text), spec, numeric);
 }
@@ -234,8 +235,8 @@ class BraceFormatter {
     return converted(rt_, value, spec);
   }
   Value named(const std::string& name) {
-    const bool digits = std::all_of(name.begin(), name.end(),
-                                    [](char c) { return c >= '0' && c <= '9'; });
+    const bool digits =
+        std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
     if (digits && name.size() < 6) {
       const size_t i = name.empty() ? next_++ : std::stoul(name);
       if (i >= arguments_.positional.size()) rt_.fail("the format has no value {}", i);

@@ -84,8 +84,9 @@ std::tm moment(const Runtime& rt) {
     return tm;
   }
   char end = '\0';
-  const int fields = std::sscanf(rt.now.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d%c", &tm.tm_year,
-                                 &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &end);
+  const int fields =
+      std::sscanf(rt.now.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d%c", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+                  &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &end);
   const std::tm given = tm;
   tm.tm_year -= 1900;
   tm.tm_mon -= 1;

@@ -116,11 +116,7 @@ std::string Interpreter::capture(const Block& block, Flow& flow) {
   std::string text;
   const OutputGuard output(*this, text);
   flow = run(block);
-  // Counted as output until here, as a value from here on.
-  std::string result;
-  rt_.reserve(text.size());
-  result = text;
-  return result;
+  return text;
 }
 
 void Interpreter::run_capture(const Statement& statement, Flow& flow) {

@@ -26,9 +26,10 @@ void Interpreter::loop(const Statement& statement, const Value& iterable, int le
   state->items = make_sequence(rt_, loop_items(statement, iterable));
   state->level = level;
   state->depth = state->items.depth() + 1;
-  rt_.own(state);
   if (statement.recursive) {
     own_scopes();
+    state->owned = true;
+    rt_.own(state);
     state->recurse = [this, &statement, level, home = scope_](const Value& items) {
       std::string text;
       {
@@ -40,7 +41,7 @@ void Interpreter::loop(const Statement& statement, const Value& iterable, int le
     };
   }
   const Value loop_variable(state);
-  const Items items = state->items.sequence().items;
+  const Items& items = state->items.sequence().items;
   for (size_t i = 0; i < items.size(); ++i) {
     const ScopeGuard guard(*this, scope_);
     state->index = i;

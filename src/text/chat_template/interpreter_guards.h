@@ -25,12 +25,12 @@ class Interpreter::ScopeGuard {
 
 class Interpreter::OutputGuard {
  public:
-  OutputGuard(Interpreter& in, std::string& out) : in_(in), outer_(in.out_), out_(out) {
+  OutputGuard(Interpreter& in, std::string& out) : in_(in), outer_(in.out_), pending_(in.pending_) {
     in_.out_ = &out;
   }
   ~OutputGuard() {
     in_.out_ = outer_;
-    in_.pending_ -= out_.size();
+    in_.pending_ = pending_;
   }
   OutputGuard(const OutputGuard&) = delete;
   OutputGuard& operator=(const OutputGuard&) = delete;
@@ -38,7 +38,7 @@ class Interpreter::OutputGuard {
  private:
   Interpreter& in_;
   std::string* outer_;
-  std::string& out_;
+  size_t pending_;
 };
 
 class Interpreter::DepthGuard {

@@ -10,13 +10,9 @@
 namespace tandem::jinja {
 namespace {
 
-bool is_name_start(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
+bool is_name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 std::string normalized(std::string_view source) {
   std::string text;
@@ -188,8 +184,7 @@ class Lexer {
       const bool after_dot = !tokens_.empty() && tokens_.back().text == "." &&
                              tokens_.back().kind == TokenKind::kOperator;
       const NumberText number = number_at(text_, at_, !after_dot);
-      add(number.real ? TokenKind::kFloat : TokenKind::kInteger,
-          text_.substr(at_, number.length));
+      add(number.real ? TokenKind::kFloat : TokenKind::kInteger, text_.substr(at_, number.length));
       at_ += number.length;
     } else if (c == '\'' || c == '"') {
       lex_string(c);

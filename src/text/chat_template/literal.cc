@@ -41,9 +41,7 @@ int base_of(std::string_view text) {
   }
 }
 
-int digit_value(char c) {
-  return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
+int digit_value(char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; }
 
 /// Length of ".5", "e10", ".5e-3" at `at`, or 0.
 size_t fraction_at(std::string_view text, size_t at) {
@@ -102,8 +100,8 @@ class Unescaper {
     const std::string_view set = kHex.substr(0, base == 8 ? 8 : std::string_view::npos);
     while (at_ < text_.size() && at_ < begin + digits &&
            set.find(text_[at_]) != std::string_view::npos) {
-      value = value * static_cast<char32_t>(base) +
-              static_cast<char32_t>(digit_value(text_[at_++]));
+      value =
+          value * static_cast<char32_t>(base) + static_cast<char32_t>(digit_value(text_[at_++]));
     }
     const bool surrogate = value >= 0xD800 && value <= 0xDFFF;
     if ((base == 16 && at_ != begin + digits) || surrogate || value > 0x10FFFF) {

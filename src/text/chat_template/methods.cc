@@ -33,9 +33,7 @@ Value dict_get(const MethodCall& c) {
   return found != nullptr ? *found : c.bound.get(1);
 }
 
-Value same(const MethodCall& c) {
-  return c.self;
-}
+Value same(const MethodCall& c) { return c.self; }
 
 Value list_count(const MethodCall& c) {
   Int n = 0;

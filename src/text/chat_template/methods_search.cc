@@ -256,8 +256,6 @@ constexpr std::array kTable = {
 
 }  // namespace
 
-std::span<const MethodEntry> string_search_methods() {
-  return kTable;
-}
+std::span<const MethodEntry> string_search_methods() { return kTable; }
 
 }  // namespace tandem::jinja

@@ -89,9 +89,7 @@ Value join(const MethodCall& c) {
   return make_text(c.rt, std::move(out));
 }
 
-Value format(const MethodCall& c) {
-  return brace_format(c.rt, c.self.string(), c.arguments);
-}
+Value format(const MethodCall& c) { return brace_format(c.rt, c.self.string(), c.arguments); }
 
 Value encode(const MethodCall& c) {
   const std::string name = to_lower(c.bound.string(0, "utf-8"));
@@ -109,10 +107,12 @@ constexpr std::array kTable = {
     MethodEntry{"strip", "chars", stripped<Sides::kBoth>},
     MethodEntry{"lstrip", "chars", stripped<Sides::kLeft>},
     MethodEntry{"rstrip", "chars", stripped<Sides::kRight>},
-    MethodEntry{"isspace", "", [](const MethodCall& c) { return Value(all_characters(c, is_space)); }},
+    MethodEntry{"isspace", "",
+                [](const MethodCall& c) { return Value(all_characters(c, is_space)); }},
     MethodEntry{"isalpha", "",
                 [](const MethodCall& c) { return Value(all_characters(c, is_alphabetic)); }},
-    MethodEntry{"isdigit", "", [](const MethodCall& c) { return Value(all_characters(c, is_digit)); }},
+    MethodEntry{"isdigit", "",
+                [](const MethodCall& c) { return Value(all_characters(c, is_digit)); }},
     MethodEntry{"isnumeric", "",
                 [](const MethodCall& c) { return Value(all_characters(c, is_digit)); }},
     MethodEntry{"isdecimal", "",
@@ -143,8 +143,6 @@ constexpr std::array kTable = {
 
 }  // namespace
 
-std::span<const MethodEntry> string_methods() {
-  return kTable;
-}
+std::span<const MethodEntry> string_methods() { return kTable; }
 
 }  // namespace tandem::jinja

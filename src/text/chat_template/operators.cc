@@ -82,7 +82,9 @@ Value arithmetic(const Runtime& rt, const std::string& op, const Value& a, const
 
 Value add(Runtime& rt, const Value& a, const Value& b) {
   if (a.is_text() && b.is_text() && a.is_string() == b.is_string()) {
-    if (a.is_markup() || b.is_markup()) return concatenate(rt, {a, b});
+    if (a.is_markup() || b.is_markup()) {
+      return make_text(rt, escaped(rt, a) + escaped(rt, b), TextKind::kMarkup);
+    }
     rt.reserve(a.string().size() + b.string().size());
     return make_text(rt, a.string() + b.string(), a.text().kind);
   }
@@ -118,8 +120,7 @@ Value repeat(Runtime& rt, const Value& value, Int count) {
 }
 
 bool is_repeatable(const Value& value) {
-  return value.is_text() ||
-         (value.is_sequence() && value.sequence().kind <= SequenceKind::kTuple);
+  return value.is_text() || (value.is_sequence() && value.sequence().kind <= SequenceKind::kTuple);
 }
 
 }  // namespace
@@ -144,14 +145,12 @@ Value unary(Runtime& rt, const std::string& op, const Value& value) {
 }
 
 Value concatenate(Runtime& rt, const Items& parts) {
-  bool markup = false;
-  for (const Value& part : parts) markup = markup || part.is_markup();
   std::string text;
   for (const Value& part : parts) {
-    text += markup ? escaped(rt, part) : str(rt, part);
-    rt.reserve(text.size());
+    text += str(rt, part);
+    if (!rt.meter().fits(text.size())) rt.reserve(text.size());
   }
-  return make_text(rt, std::move(text), markup ? TextKind::kMarkup : TextKind::kPlain);
+  return make_text(rt, std::move(text));
 }
 
 }  // namespace tandem::jinja

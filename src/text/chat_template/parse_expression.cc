@@ -60,11 +60,15 @@ ExprPtr ExpressionParser::make(ExprKind kind, std::vector<ExprPtr> children,
   for (const ExprPtr& child : children) {
     if (child != nullptr) expr->depth = std::max(expr->depth, child->depth + 1);
   }
-  // Chains like a + a + a ... nest in the tree without nesting in the text.
-  const int limit = 2 * stream_.runtime().limits().syntax_depth;
-  if (expr->depth > limit) stream_.runtime().fail("an expression of more than {} levels", limit);
+  check_depth(*expr);
   expr->children = std::move(children);
   return expr;
+}
+
+/// Chains like a + a + a ... nest in the tree without nesting in the text.
+void ExpressionParser::check_depth(const Expr& expr) const {
+  const int limit = 2 * stream_.runtime().limits().syntax_depth;
+  if (expr.depth > limit) stream_.runtime().fail("an expression of more than {} levels", limit);
 }
 
 namespace {
@@ -117,8 +121,8 @@ ExprPtr ExpressionParser::target(bool attributes) {
       items.push_back(make(ExprKind::kName, {}, name));
       if (attributes && stream_.skip_operator(".")) {
         std::string attribute = stream_.expect_name("an attribute");
-        items.back() = make(ExprKind::kAttribute, children_of(std::move(items.back())),
-                            std::move(attribute));
+        items.back() =
+            make(ExprKind::kAttribute, children_of(std::move(items.back())), std::move(attribute));
       }
     }
     is_tuple = is_tuple || stream_.is_operator(",");
@@ -288,8 +292,7 @@ ExprPtr ExpressionParser::string_literal() {
 
 ExprPtr ExpressionParser::parenthesized() {
   stream_.expect_operator("(");
-  ExprPtr value =
-      stream_.is_operator(")") ? make(ExprKind::kTuple, {}) : tuple();
+  ExprPtr value = stream_.is_operator(")") ? make(ExprKind::kTuple, {}) : tuple();
   stream_.expect_operator(")");
   return value;
 }

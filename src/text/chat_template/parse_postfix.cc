@@ -1,4 +1,5 @@
 // What follows a value: attributes, subscripts, calls, filters, tests.
+#include <algorithm>
 #include <array>
 
 #include "text/chat_template/parser.h"
@@ -58,7 +59,7 @@ std::string ExpressionParser::dotted_name(std::string_view what) {
 ExprPtr ExpressionParser::filter(ExprPtr value) {
   std::string name = dotted_name("a filter");
   ExprPtr result = make(ExprKind::kFilter, only(std::move(value)), std::move(name));
-  if (stream_.is_operator("(")) result->arguments = arguments();
+  if (stream_.is_operator("(")) take_arguments(*result);
   return result;
 }
 
@@ -83,10 +84,12 @@ ExprPtr ExpressionParser::test(ExprPtr value) {
                             kind == TokenKind::kInteger || kind == TokenKind::kFloat ||
                             stream_.is_operator("[") || stream_.is_operator("{");
   if (stream_.is_operator("(")) {
-    result->arguments = arguments();
+    take_arguments(*result);
   } else if (starts_value && !follows) {
     const Nesting nesting(nesting_, stream_);
     result->arguments.positional.push_back(postfix(primary()));
+    result->depth = std::max(result->depth, result->arguments.positional[0]->depth + 1);
+    check_depth(*result);
   }
   if (!negated) return result;
   return make(ExprKind::kUnary, only(std::move(result)), "not");
@@ -131,8 +134,20 @@ ExprPtr ExpressionParser::subscript(ExprPtr value) {
 
 ExprPtr ExpressionParser::call(ExprPtr function) {
   ExprPtr result = make(ExprKind::kCall, only(std::move(function)));
-  result->arguments = arguments();
+  take_arguments(*result);
   return result;
+}
+
+void ExpressionParser::take_arguments(Expr& expr) {
+  expr.arguments = arguments();
+  const auto count = [&](const ExprPtr& argument) {
+    if (argument != nullptr) expr.depth = std::max(expr.depth, argument->depth + 1);
+  };
+  for (const ExprPtr& argument : expr.arguments.positional) count(argument);
+  for (const auto& [name, argument] : expr.arguments.named) count(argument);
+  count(expr.arguments.star);
+  count(expr.arguments.double_star);
+  check_depth(expr);
 }
 
 CallArguments ExpressionParser::arguments() {

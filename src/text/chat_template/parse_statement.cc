@@ -92,9 +92,10 @@ class StatementParser {
       stream_.expect(TokenKind::kBlockEnd);
       Block then = block({"elif", "else", "endif"}, "if");
       result->branches.emplace_back(std::move(test), std::move(then));
-      const std::string tag = stream_.next().text;
-      if (tag == "elif") continue;
-      if (tag == "else") {
+      if (stream_.skip_name("elif")) continue;
+      const bool has_else = stream_.is_name("else");
+      stream_.next();
+      if (has_else) {
         stream_.expect(TokenKind::kBlockEnd);
         result->otherwise = body("endif", "if");
       } else {
@@ -115,7 +116,8 @@ class StatementParser {
     ++loops_;
     result->body = block({"else", "endfor"}, "for");
     --loops_;
-    const bool has_else = stream_.next().text == "else";
+    const bool has_else = stream_.is_name("else");
+    stream_.next();
     stream_.expect(TokenKind::kBlockEnd);
     if (has_else) result->otherwise = body("endfor", "for");
     return result;
@@ -174,8 +176,7 @@ class StatementParser {
 
   StatementPtr loop_control(const std::string& tag) {
     if (loops_ == 0) stream_.runtime().fail("'{}' outside of a for loop", tag);
-    StatementPtr result =
-        make(tag == "break" ? StatementKind::kBreak : StatementKind::kContinue);
+    StatementPtr result = make(tag == "break" ? StatementKind::kBreak : StatementKind::kContinue);
     stream_.expect(TokenKind::kBlockEnd);
     return result;
   }

@@ -1,7 +1,9 @@
-// Tokens to syntax tree. Precedences are Jinja's: condition, or, and, not, comparison, + -, ~, * / //
+// Tokens to syntax tree. Precedences are Jinja's: condition, or, and, not, comparison, + -, ~, * /
+// //
 // %, **, sign, postfix, filter and test.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,6 +75,9 @@ class ExpressionParser {
 
  private:
   ExprPtr make(ExprKind kind, std::vector<ExprPtr> children, std::string text = "") const;
+  /// Reads the arguments of a call, filter or test.
+  void take_arguments(Expr& expr);
+  void check_depth(const Expr& expr) const;
   ExprPtr condition();
   ExprPtr logical_or();
   ExprPtr logical_and();

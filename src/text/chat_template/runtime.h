@@ -18,13 +18,13 @@ namespace tandem::jinja {
 /// Bounds of one parse and one rendering. A long conversation with tools needs some hundred
 /// thousand steps and a few megabytes.
 struct Limits {
-  size_t source_bytes = size_t{4} << 20;
-  int syntax_depth = 120;       ///< nesting of expressions and blocks in the text
-  int64_t steps = 20'000'000;   ///< evaluated nodes, visited elements, 64 bytes copied
-  size_t memory = 256U << 20;   ///< bytes of all values that are alive
-  size_t output = 64U << 20;    ///< bytes of the result, macro results in progress included
-  int call_depth = 900;         ///< nested evaluations (macros calling macros)
-  int value_depth = 100;        ///< lists in lists
+  size_t source_bytes = size_t{1} << 20;
+  int syntax_depth = 120;      ///< nesting of expressions and blocks in the text
+  int64_t steps = 20'000'000;  ///< evaluated nodes, visited elements, 64 bytes copied
+  size_t memory = 256U << 20;  ///< bytes of all values that are alive
+  size_t output = 64U << 20;   ///< bytes of the result, macro results in progress included
+  int call_depth = 900;        ///< nested evaluations (macros calling macros)
+  int value_depth = 100;       ///< lists in lists
   int64_t range_length = 100'000;
 };
 
@@ -63,8 +63,8 @@ class Charge {
   size_t bytes_ = 0;
 };
 
-/// Objects that a template can change (namespaces, scopes that a macro remembers). They may refer to
-/// themselves, so the runtime owns them to the end and empties them then.
+/// Objects that a template can change (namespaces, scopes that a macro remembers). They may refer
+/// to themselves, so the runtime owns them to the end and empties them then.
 struct Mutable {
   virtual ~Mutable() = default;
   virtual void clear() noexcept = 0;

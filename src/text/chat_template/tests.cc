@@ -39,10 +39,11 @@ bool is_sequence_like(const Value& value) {
   return value.is_text() || value.is_dict() || value.is_undefined();
 }
 
-#define TANDEM_TEST(body) [](Runtime & rt, const Value& v, const Bound& b) -> bool { \
-  (void)rt, (void)v, (void)b;                                                        \
-  return body;                                                                       \
-}
+#define TANDEM_TEST(body)                                   \
+  [](Runtime& rt, const Value& v, const Bound& b) -> bool { \
+    (void)rt, (void)v, (void)b;                             \
+    return body;                                            \
+  }
 
 const std::array kTests = {
     TestEntry{"defined", "", TANDEM_TEST(!v.is_undefined())},
@@ -106,9 +107,7 @@ const TestEntry* find_test(std::string_view name) {
 
 }  // namespace
 
-bool is_test(std::string_view name) {
-  return find_test(name) != nullptr;
-}
+bool is_test(std::string_view name) { return find_test(name) != nullptr; }
 
 bool apply_test(Runtime& rt, const std::string& name, const Value& value, Arguments& arguments) {
   rt.step();

@@ -105,9 +105,8 @@ class JsonWriter {
     std::vector<const std::pair<Value, Value>*> entries;
     for (const auto& entry : dict.items) entries.push_back(&entry);
     if (style_.sort_keys) {
-      std::stable_sort(entries.begin(), entries.end(), [&](const auto* a, const auto* b) {
-        return less(rt_, a->first, b->first);
-      });
+      std::stable_sort(entries.begin(), entries.end(),
+                       [&](const auto* a, const auto* b) { return less(rt_, a->first, b->first); });
     }
     out_ += '{';
     ++level_;

@@ -82,17 +82,11 @@ bool is_alphabetic(char32_t c) {
   return kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_LO;
 }
 
-bool is_decimal(char32_t c) {
-  return category(c) == UTF8PROC_CATEGORY_ND;
-}
+bool is_decimal(char32_t c) { return category(c) == UTF8PROC_CATEGORY_ND; }
 
-bool is_upper(char32_t c) {
-  return utf8proc_isupper(static_cast<utf8proc_int32_t>(c)) != 0;
-}
+bool is_upper(char32_t c) { return utf8proc_isupper(static_cast<utf8proc_int32_t>(c)) != 0; }
 
-bool is_lower(char32_t c) {
-  return utf8proc_islower(static_cast<utf8proc_int32_t>(c)) != 0;
-}
+bool is_lower(char32_t c) { return utf8proc_islower(static_cast<utf8proc_int32_t>(c)) != 0; }
 
 bool is_cased(char32_t c) {
   return is_upper(c) || is_lower(c) || category(c) == UTF8PROC_CATEGORY_LT;

@@ -30,8 +30,8 @@ std::string to_title(std::string_view text);
 std::string to_capitalized(std::string_view text);
 std::string swap_case(std::string_view text);
 
-/// [begin, end) of the text without white space (strip set empty) or the characters of `chars` at its
-/// sides.
+/// [begin, end) of the text without white space (strip set empty) or the characters of `chars` at
+/// its sides.
 enum class Sides { kLeft = 1, kRight = 2, kBoth = 3 };
 std::string_view strip(std::string_view text, Sides sides);
 std::string_view strip(std::string_view text, Sides sides, std::string_view chars);

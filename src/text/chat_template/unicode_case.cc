@@ -1,6 +1,6 @@
 // Case mapping: utf8proc's simple mappings, plus the characters whose upper or title case is longer
-// than one character (Unicode's SpecialCasing.txt, unconditional rows) and the two rules of str.lower().
-// Longer than other files because of the table.
+// than one character (Unicode's SpecialCasing.txt, unconditional rows) and the two rules of
+// str.lower(). Longer than other files because of the table.
 #include <utf8proc.h>
 
 #include <algorithm>
@@ -126,9 +126,9 @@ constexpr SpecialCase kSpecialCases[] = {
 
 const SpecialCase* special_case(char32_t c) {
   const auto* const end = std::end(kSpecialCases);
-  const auto* const at =
-      std::lower_bound(std::begin(kSpecialCases), end, c,
-                       [](const SpecialCase& row, char32_t value) { return row.code_point < value; });
+  const auto* const at = std::lower_bound(
+      std::begin(kSpecialCases), end, c,
+      [](const SpecialCase& row, char32_t value) { return row.code_point < value; });
   return at != end && at->code_point == c ? at : nullptr;
 }
 

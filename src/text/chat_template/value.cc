@@ -60,8 +60,8 @@ bool Value::same(const Value& other) const {
 Value make_text(Runtime& rt, std::string text, TextKind kind) {
   const size_t bytes = text.size() + 80;
   rt.reserve(bytes);
-  auto object = std::make_shared<const Text>(
-      Text{std::move(text), kind, Charge(&rt.meter(), bytes)});
+  auto object =
+      std::make_shared<const Text>(Text{std::move(text), kind, Charge(&rt.meter(), bytes)});
   return Value(std::move(object));
 }
 
@@ -71,9 +71,9 @@ Value make_sequence(Runtime& rt, Items items, SequenceKind kind, std::string nam
   int depth = 0;
   for (const Value& item : items) depth = std::max(depth, item.depth());
   check_depth(rt, depth + 1);
-  auto object = std::make_shared<const Sequence>(Sequence{std::move(items), kind, depth + 1,
-                                                          std::move(name), false, false,
-                                                          Charge(&rt.meter(), bytes)});
+  auto object =
+      std::make_shared<const Sequence>(Sequence{std::move(items), kind, depth + 1, std::move(name),
+                                                false, false, Charge(&rt.meter(), bytes)});
   return Value(std::move(object));
 }
 
@@ -83,8 +83,8 @@ Value make_dict(Runtime& rt, Entries items) {
   int depth = 0;
   for (const auto& [key, value] : items) depth = std::max({depth, key.depth(), value.depth()});
   check_depth(rt, depth + 1);
-  auto object = std::make_shared<const Dict>(
-      Dict{std::move(items), depth + 1, Charge(&rt.meter(), bytes)});
+  auto object =
+      std::make_shared<const Dict>(Dict{std::move(items), depth + 1, Charge(&rt.meter(), bytes)});
   return Value(std::move(object));
 }
 
@@ -92,8 +92,7 @@ Value make_callable(Runtime& rt, std::string name, std::function<Value(Arguments
                     int depth) {
   rt.step();
   check_depth(rt, depth);
-  return Value(
-      std::make_shared<const Callable>(Callable{std::move(name), std::move(call), depth}));
+  return Value(std::make_shared<const Callable>(Callable{std::move(name), std::move(call), depth}));
 }
 
 Value make_undefined(std::string why) {

@@ -1,5 +1,5 @@
-// Values of the template language: Python's None, bool, int, float, str, list, tuple, dict, and what
-// Jinja adds (undefined, namespace, callables, loop). Lists and dictionaries never change.
+// Values of the template language: Python's None, bool, int, float, str, list, tuple, dict, and
+// what Jinja adds (undefined, namespace, callables, loop). Lists and dictionaries never change.
 #pragma once
 
 #include <cstdint>
@@ -107,6 +107,9 @@ class Value {
   const Dict& dict() const { return *std::get<std::shared_ptr<const Dict>>(v_); }
   Namespace& ns() const { return *std::get<std::shared_ptr<Namespace>>(v_); }
   const Callable& callable() const { return *std::get<std::shared_ptr<const Callable>>(v_); }
+  const std::shared_ptr<LoopState>& shared_loop() const {
+    return std::get<std::shared_ptr<LoopState>>(v_);
+  }
   LoopState& loop() const { return *std::get<std::shared_ptr<LoopState>>(v_); }
 
   bool is_integral() const { return is_int() || is_bool(); }
@@ -134,6 +137,7 @@ struct LoopState : Mutable {
   int depth = 1;
   Value last_seen;  ///< of loop.changed
   bool seen = false;
+  bool owned = false;                          ///< the runtime knows it: it may be part of a cycle
   std::function<Value(const Value&)> recurse;  ///< empty unless the loop is recursive
   void clear() noexcept override;
 };
