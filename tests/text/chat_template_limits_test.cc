@@ -85,11 +85,11 @@ INSTANTIATE_TEST_SUITE_P(
         "{{ 1 // 0 }}", "{{ 1.0 // 0 }}", "{{ 'abc'[::0] }}", "{{ 'abc'[10**30:] }}"));
 
 TEST(ChatTemplateLimits, DeepSyntaxIsRefused) {
-  for (const std::string& open : {"(", "[", "{1:", "-", "not ", "f(", "a[", "a if b else "}) {
+  for (const char* const open : {"(", "[", "{1:", "-", "not ", "f(", "a[", "a if b else "}) {
     EXPECT_THAT(error_of("{{ " + repeated(open, 100000)), testing::StartsWith("t: line 1: "))
         << open;
   }
-  for (const std::string& chain : {"+a", "|e", ".a", "[0]", "()", " and a", " is a", "**a"}) {
+  for (const char* const chain : {"+a", "|e", ".a", "[0]", "()", " and a", " is a", "**a"}) {
     EXPECT_THAT(error_of("{{ a" + repeated(chain, 50000) + " }}"),
                 testing::StartsWith("t: line 1: "))
         << chain;
