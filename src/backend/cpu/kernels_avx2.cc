@@ -1,8 +1,9 @@
 // AVX2 with FMA and F16C: one panel of sixteen outputs is two registers, h = 0 and 1.
 #include "backend/cpu/kernels.h"
-// clang-format off: the lanes come before what is written over them
-#include "backend/cpu/elementwise.h"
+// The lanes come before what is written over them.
+// clang-format off
 #include "backend/cpu/vec_avx2.h"
+#include "backend/cpu/elementwise.h"
 // clang-format on
 
 namespace tandem::cpu {

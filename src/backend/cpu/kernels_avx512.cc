@@ -1,8 +1,9 @@
 // AVX-512: one panel of sixteen outputs is one register.
 #include "backend/cpu/kernels.h"
-// clang-format off: the lanes come before what is written over them
-#include "backend/cpu/elementwise.h"
+// The lanes come before what is written over them.
+// clang-format off
 #include "backend/cpu/vec_avx512.h"
+#include "backend/cpu/elementwise.h"
 // clang-format on
 
 namespace tandem::cpu {

@@ -4,9 +4,10 @@
 #include <cstring>
 
 #include "backend/cpu/kernels.h"
-// clang-format off: the lanes come before what is written over them
-#include "backend/cpu/elementwise.h"
+// The lanes come before what is written over them.
+// clang-format off
 #include "backend/cpu/vec_portable.h"
+#include "backend/cpu/elementwise.h"
 // clang-format on
 #include "base/arithmetic.h"
 
