@@ -248,6 +248,13 @@ GgufFile GgufFile::parse(std::span<const std::byte> file, const std::string& pat
   return result;
 }
 
+std::vector<std::string> GgufFile::keys() const {
+  std::vector<std::string> names;
+  for (const auto& [key, value] : values_) names.push_back(key);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 const GgufValue* GgufFile::find(std::string_view key) const {
   const auto found = values_.find(std::string(key));
   return found == values_.end() ? nullptr : &found->second;

@@ -63,6 +63,7 @@ class GgufFile {
 
   const std::string& path() const { return path_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
+  std::vector<std::string> keys() const;  ///< ascending
   bool has(std::string_view key) const { return find(key) != nullptr; }
 
   // Typed values. A missing key, another type or a value out of range throws Error(kBadInput) with
