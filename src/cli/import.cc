@@ -5,6 +5,7 @@
 #include <CLI/App.hpp>
 #include <csignal>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <string>
 

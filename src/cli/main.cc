@@ -62,6 +62,7 @@ int main(int argc, char** argv) {
   tandem::cli::add_tokenize(app);
   tandem::cli::add_detokenize(app);
   tandem::cli::add_render(app);
+  tandem::cli::add_import(app);
   try {
     app.parse(with_underscores(argc, argv));
     return 0;
