@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "comm/self_test.h"
 #include "model/families.h"
+#include "model/random_model.h"
 
 namespace tandem {
 namespace {
@@ -25,7 +26,7 @@ int64_t peak_rss() {
 
 std::unique_ptr<Checkpoint> Checkpoint::open(const std::string& path) {
   auto checkpoint = std::make_unique<Checkpoint>();
-  checkpoint->folder = HfFolder::open_config(path);
+  checkpoint->folder = open_model_config(path);
   if (const auto method = checkpoint->folder.quantization_method()) {
     unsupported(
         "{}: quantization_config: method \"{}\" is not supported; use the checkpoint in 16 or 32 "
@@ -33,7 +34,7 @@ std::unique_ptr<Checkpoint> Checkpoint::open(const std::string& path) {
         checkpoint->folder.config_path, *method);
   }
   checkpoint->spec = read_model_spec(checkpoint->folder.config, checkpoint->folder.config_path);
-  checkpoint->folder = HfFolder::open(path);
+  checkpoint->folder = open_model(path);
   checkpoint->weights =
       std::make_unique<ModelWeights>(checkpoint->spec, checkpoint->folder.tensors);
   return checkpoint;

@@ -75,14 +75,20 @@ std::vector<std::string> shape_names() {
   return names;
 }
 
-HfFolder open_model(const std::string& path) {
-  if (!path.starts_with(kShapePrefix)) return HfFolder::open(path);
+HfFolder open_model_config(const std::string& path) {
+  if (!path.starts_with(kShapePrefix)) return HfFolder::open_config(path);
   HfFolder folder;
   folder.path = path;
   folder.config_path = path;
   folder.generation_path = path;
   folder.config = config_of(find_model(path.substr(kShapePrefix.size())));
   folder.generation_config = Json(Json::Object{});
+  return folder;
+}
+
+HfFolder open_model(const std::string& path) {
+  if (!path.starts_with(kShapePrefix)) return HfFolder::open(path);
+  HfFolder folder = open_model_config(path);
   const ModelSpec spec = read_model_spec(folder.config, path);
   folder.tensors = TensorStore::random(path, expected_tensors(spec));
   return folder;

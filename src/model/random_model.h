@@ -19,5 +19,7 @@ constexpr std::string_view kShapePrefix = "shape:";
 /// HfFolder::open(), and for "shape:NAME" the named shape with random BF16 weights, the same on
 /// every rank. Throws Error(kBadInput) that lists the names.
 HfFolder open_model(const std::string& path);
+/// The configurations only, as HfFolder::open_config().
+HfFolder open_model_config(const std::string& path);
 
 }  // namespace tandem
