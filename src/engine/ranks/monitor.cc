@@ -18,6 +18,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 /// Between two looks when the kernel cannot tell that a worker has ended.
 constexpr std::chrono::milliseconds kLookWithoutPidfd{50};
+/// A worker that returned from its body may have been told to, and rank 0 be about to say so.
+constexpr std::chrono::milliseconds kReturnGrace{1000};
 /// SIGKILL needs no longer, except for a process inside a broken driver.
 constexpr std::chrono::milliseconds kKillLimit{1000};
 
@@ -134,19 +136,30 @@ void Monitor::look(std::chrono::nanoseconds passed) {
   // When this whole program was stopped for a while, the workers' hearts may have been, too.
   passed = std::min<std::chrono::nanoseconds>(passed, 2 * options_.heartbeat);
   for (size_t i = 0; i < workers_.size(); ++i) {
-    if (workers_[i].alive) look_at(static_cast<int>(i) + 1, workers_[i], passed);
+    look_at(static_cast<int>(i) + 1, workers_[i], passed);
   }
 }
 
+void Monitor::look_at_ended(int rank, Worker& worker, std::chrono::nanoseconds passed) {
+  worker.silent += passed;
+  if (ending_ || worker.silent < worker.patience) return;
+  control_->abort(ErrorCode::kRankFailure,
+                  fmt::format("rank {} {} {}", rank, worker.how, control_->progress(rank)));
+}
+
 void Monitor::look_at(int rank, Worker& worker, std::chrono::nanoseconds passed) {
-  std::string how;
-  if (reap_worker(worker.process.pid, &how)) {
+  if (!worker.alive) {
+    look_at_ended(rank, worker, passed);
+    return;
+  }
+  WorkerEnd end = reap_worker(worker.process.pid);
+  if (end.ended) {
     worker.alive = false;
     --alive_;
-    if (!ending_) {
-      control_->abort(ErrorCode::kRankFailure,
-                      fmt::format("rank {} {} {}", rank, how, control_->progress(rank)));
-    }
+    worker.how = std::move(end.how);
+    worker.silent = {};
+    if (end.returned) worker.patience = kReturnGrace;
+    look_at_ended(rank, worker, {});
     changed_.notify_all();
     return;
   }

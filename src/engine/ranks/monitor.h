@@ -38,7 +38,9 @@ class Monitor {
     WorkerProcess process;
     bool alive = true;
     uint64_t heartbeat = 0;
-    std::chrono::nanoseconds silent{0};  ///< since the heartbeat last changed
+    std::chrono::nanoseconds silent{0};    ///< since the heartbeat last changed, or since its end
+    std::string how;                       ///< it ended
+    std::chrono::nanoseconds patience{0};  ///< between its end and the abort
   };
 
   void run(std::vector<UniqueFd> sockets);
@@ -46,6 +48,7 @@ class Monitor {
   void sleep();
   void look(std::chrono::nanoseconds passed);
   void look_at(int rank, Worker& worker, std::chrono::nanoseconds passed);
+  void look_at_ended(int rank, Worker& worker, std::chrono::nanoseconds passed);
 
   std::shared_ptr<Control> control_;
   RankOptions options_;

@@ -29,9 +29,9 @@ class RankGroup {
                                                   const RankOptions& options = {});
 
   /// Ends and reaps all workers. They need no farewell: their next read finds the end of the stream
-  /// and throws Error(kAborted), which their body lets pass. (A worker that ends before this is
-  /// called has failed.) Of the rest, those that have not returned half a second after the end of
-  /// their input get an abort, then (processes) SIGKILL; within 2 s. Threads are joined.
+  /// and throws Error(kAborted), which their body lets pass. (A worker that returns long before
+  /// this is called has failed.) Of the rest, those that have not returned half a second after the
+  /// end of their input get an abort, then (processes) SIGKILL; within 2 s. Threads are joined.
   virtual ~RankGroup() = default;
   /// The same now; later calls do nothing.
   virtual void shutdown() = 0;

@@ -87,23 +87,22 @@ WorkerProcess spawn_worker(int socket, int rank, int size) {
   return {pid, UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)))};
 }
 
-bool reap_worker(pid_t pid, std::string* how) {
+WorkerEnd reap_worker(pid_t pid) {
   siginfo_t info = {};
   if (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG) != 0) {
-    if (errno == EINTR) return false;
-    *how = "ended (the program collected its exit status elsewhere)";
-    return true;
+    if (errno == EINTR) return {};
+    return {true, false, "ended (the program collected its exit status elsewhere)"};
   }
-  if (info.si_pid == 0) return false;
+  if (info.si_pid == 0) return {};
   if (info.si_code == CLD_EXITED) {
-    *how = fmt::format("ended with exit code {}", info.si_status);
-    if (info.si_status == kCannotStart) *how += " (could this program be executed again?)";
-  } else {
-    const char* name = sigabbrev_np(info.si_status);
-    *how = name ? fmt::format("was killed by SIG{}", name)
-                : fmt::format("was killed by signal {}", info.si_status);
+    std::string how = fmt::format("ended with exit code {}", info.si_status);
+    if (info.si_status == kCannotStart) how += " (could this program be executed again?)";
+    return {true, info.si_status == 0, how};
   }
-  return true;
+  const char* name = sigabbrev_np(info.si_status);
+  return {true, false,
+          name ? fmt::format("was killed by SIG{}", name)
+               : fmt::format("was killed by signal {}", info.si_status)};
 }
 
 }  // namespace tandem

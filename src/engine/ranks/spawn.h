@@ -24,7 +24,13 @@ struct WorkerProcess {
 /// ends. Throws Error(kResource).
 WorkerProcess spawn_worker(int socket, int rank, int size);
 
-/// Reaps it when it has ended: fills `how` with "was killed by SIGKILL", "ended with exit code 3".
-bool reap_worker(pid_t pid, std::string* how);
+/// How a worker ended. Nobody says so before it has.
+struct WorkerEnd {
+  bool ended = false;
+  bool returned = false;  ///< with exit code 0
+  std::string how;        ///< "was killed by SIGKILL", "ended with exit code 3"
+};
+/// Reaps it when it has ended.
+WorkerEnd reap_worker(pid_t pid);
 
 }  // namespace tandem

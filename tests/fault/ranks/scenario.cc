@@ -98,7 +98,10 @@ void fault_worker(RankContext& context) {
     const int64_t step = std::stoll(to_text(bytes));
     if (step < 0) return;
     context.set_progress(RankPhase::kDecode, step);
-    if (scenario.rank == context.rank() && scenario.step == step) misbehave(scenario, context);
+    if (scenario.rank == context.rank() && scenario.step == step) {
+      if (scenario.fault == "return") return;
+      misbehave(scenario, context);
+    }
     reduce(*comm, step);
     context.host().gather(to_bytes(std::to_string(context.rank())));
   }

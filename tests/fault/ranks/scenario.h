@@ -14,8 +14,8 @@ namespace tandem::testing {
 
 /// One rank misbehaves in one step.
 struct Scenario {
-  /// none, sigkill, sigsegv, sigstop, exit, throw, bad_input, slow (longer than the rank timeout),
-  /// deaf (after an abort it stays in a call that cannot be interrupted)
+  /// none, sigkill, sigsegv, sigstop, exit, return, throw, bad_input, slow (longer than the rank
+  /// timeout), deaf (after an abort it stays in a call that cannot be interrupted)
   std::string fault = "none";
   int rank = 0;
   int64_t step = 0;
