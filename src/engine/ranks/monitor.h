@@ -39,7 +39,7 @@ class Monitor {
     bool alive = true;
     uint64_t heartbeat = 0;
     std::chrono::nanoseconds silent{0};    ///< since the heartbeat last changed, or since its end
-    std::string how;                       ///< it ended
+    std::string how = {};                  ///< it ended
     std::chrono::nanoseconds patience{0};  ///< between its end and the abort
   };
 
