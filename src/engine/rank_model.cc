@@ -59,12 +59,18 @@ RankModel::RankModel(RankContext& ranks, const RankSetup& setup,
   ranks_.set_progress(RankPhase::kSelfTest);
   const std::chrono::milliseconds limit(static_cast<int64_t>(setup.time_limit_s * 1000));
   self_test(ranks_.host(), *comm_, *backend_, spec, limit);
+  ParallelContext parallel{backend_.get(), comm_.get(), ranks_.rank(), ranks_.size(), {}};
+  const Mc2Decision mc2 = decide_mc2(
+      ranks_.host(), parallel, setup.mc2,
+      {split_.ff, checkpoint_->spec.hidden, setup.decoder.compute, setup.decoder.max_rows});
+  parallel.mc2 = mc2.schedule;
+  mc2_note_ = mc2.note;
+  macs_before_ = backend_->macs();
   ranks_.set_progress(RankPhase::kLoading);
   const auto loaded = [&](double fraction) {
     ranks_.host().check();
     if (progress) progress(fraction);
   };
-  const ParallelContext parallel{backend_.get(), comm_.get(), ranks_.rank(), ranks_.size()};
   decoder_ = std::make_unique<Decoder>(checkpoint_->spec, split_, *checkpoint_->weights, parallel,
                                        setup.decoder, loaded);
   ranks_.host().barrier();
@@ -95,6 +101,8 @@ void RankModel::compare_hashes() {
   }
 }
 
-RankReport RankModel::report() const { return {peak_rss(), shard_.weight_bytes, backend_->macs()}; }
+RankReport RankModel::report() const {
+  return {peak_rss(), shard_.weight_bytes, backend_->macs() - macs_before_};
+}
 
 }  // namespace tandem

@@ -31,6 +31,8 @@ class RankModel {
   const Backend& backend() const { return *backend_; }
   Decoder& decoder() { return *decoder_; }
   const ModelSpec& spec() const { return checkpoint_->spec; }
+  /// What became of --use_mc2; "" when there is nothing to say.
+  const std::string& mc2_note() const { return mc2_note_; }
 
  private:
   RankContext& ranks_;
@@ -40,6 +42,8 @@ class RankModel {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<DeviceComm> comm_;
   std::unique_ptr<Decoder> decoder_;
+  std::string mc2_note_;
+  int64_t macs_before_ = 0;  ///< spent on measuring, not on the model
 };
 
 }  // namespace tandem

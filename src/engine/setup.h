@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "model/decoder.h"
+#include "parallel/mc2.h"
 #include "tandem/engine.h"
 
 namespace tandem {
@@ -16,6 +17,7 @@ struct RankSetup {
   int threads = 1;
   DecoderOptions decoder;
   double time_limit_s = 30;  ///< of the self-test
+  Mc2Mode mc2 = Mc2Mode::kOff;
 };
 
 std::vector<std::byte> encode_setup(const RankSetup& setup);

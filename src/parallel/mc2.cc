@@ -24,9 +24,9 @@ constexpr int64_t kPieces = 4;
 /// A run is a multiple of this, so that every kernel's blocks of columns stay whole.
 constexpr int64_t kRunColumns = 64;
 /// Rows that kAuto measures, and from which its answer is used.
-constexpr int64_t kMeasuredRows = 128;
+constexpr int64_t kMeasuredRows = 64;
 constexpr int64_t kAutoMinRows = 64;
-constexpr int kRounds = 5;
+constexpr int kRounds = 3;
 /// What overlap must save before kAuto takes it.
 constexpr double kWorthwhile = 0.97;
 
