@@ -77,4 +77,22 @@ class ChatTemplate {
   virtual std::string render(const Input& input) const = 0;
 };
 
+/// Conversations as prompt ids: by the folder's chat template, or ChatML by rule for Qwen v1's chat
+/// checkpoints (generation_config.json: chat_format "chatml"), which carry no template.
+class ChatPrompter {
+ public:
+  virtual ~ChatPrompter() = default;
+  /// nullptr when the folder knows no conversations (a base checkpoint).
+  static std::unique_ptr<ChatPrompter> load(const std::string& folder);
+
+  struct Prompt {
+    std::vector<int32_t> ids;   ///< ends where the answer begins
+    int64_t dropped_turns = 0;  ///< oldest turns left out by the format's own window
+  };
+  /// `messages_json`: array of {"role", "content"}. Throws Error(kBadInput), as ChatTemplate.
+  virtual Prompt prompt(const std::string& messages_json, const Tokenizer& tokenizer) const = 0;
+  /// Ids that end an answer beside those of the checkpoint's configuration.
+  virtual std::vector<int32_t> end_ids(const Tokenizer& tokenizer) const = 0;
+};
+
 }  // namespace tandem
