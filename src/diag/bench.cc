@@ -36,7 +36,8 @@ class EngineSubject final : public BenchSubject {
     const EngineInfo& info = engine_->info();
     const double bytes = info.dtype == "float32" ? 4 : 2;
     BenchFacts facts;
-    facts.model = model_;
+    const size_t prefix = model_.starts_with(kShapePrefix) ? kShapePrefix.size() : 0;
+    facts.model = model_.substr(prefix);
     facts.isa = info.isa;
     facts.dtype = info.dtype;
     facts.world_size = info.world_size;

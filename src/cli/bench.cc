@@ -1,0 +1,145 @@
+// tandem bench: tokens per second, beside what the machine can do in the same minute.
+#include <CLI/App.hpp>
+#include <CLI/Option.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/check.h"
+#include "cli/command.h"
+#include "json/json.h"
+#include "tandem/diag.h"
+
+namespace tandem::cli {
+namespace {
+
+struct BenchCommand {
+  BenchOptions bench;
+  std::string shape;
+  int64_t prompt = 512;
+  int64_t generate = 64;
+  std::vector<int64_t> batches = {1};
+  std::vector<int64_t> contexts;
+  bool sweep = false;
+  bool json = false;
+};
+
+Json to_json(const BenchReport& r) {
+  Json object{Json::Object{}};
+  object.set("model", r.model);
+  object.set("isa", r.isa);
+  object.set("world_size", static_cast<int64_t>(r.world_size));
+  object.set("threads", static_cast<int64_t>(r.threads));
+  object.set("dtype", r.dtype);
+  object.set("quantize", r.quantize);
+  object.set("prompt", r.point.prompt);
+  object.set("generate", r.point.generate);
+  object.set("batch", r.point.batch);
+  object.set("load_s", r.load_s);
+  object.set("prefill_tok_s", r.prefill_tok_s);
+  object.set("decode_tok_s", r.decode_tok_s);
+  object.set("spread", r.spread);
+  object.set("probe_read_gb_s", r.probe_read_gb_s);
+  object.set("probe_compute_gf", r.probe_compute_gf);
+  object.set("bytes_per_step", r.bytes_per_step);
+  object.set("flops_per_token", r.flops_per_token);
+  object.set("decode_percent_of_read", r.decode_percent_of_read);
+  object.set("prefill_percent_of_compute", r.prefill_percent_of_compute);
+  // Not measured with several ranks: the engine does not time its collectives. One rank has none.
+  const Json share = r.world_size == 1 ? Json(0.0) : Json();
+  object.set("collective_share_decode", share);
+  object.set("collective_share_prefill", share);
+  object.set("rounds", static_cast<int64_t>(r.rounds));
+  object.set("discarded", static_cast<int64_t>(r.discarded));
+  object.set("too_busy", r.too_busy);
+  return object;
+}
+
+void print(const BenchReport& r) {
+  std::printf("%s, %s, %s: %d rank%s x %d thread%s, prompt %lld, generate %lld, batch %lld\n",
+              r.model.c_str(), r.dtype.c_str(), r.isa.c_str(), r.world_size,
+              r.world_size == 1 ? "" : "s", r.threads, r.threads == 1 ? "" : "s",
+              static_cast<long long>(r.point.prompt), static_cast<long long>(r.point.generate),
+              static_cast<long long>(r.point.batch));
+  std::printf("  load     %10.2f s\n", r.load_s);
+  std::printf("  prefill  %10.1f tokens/s  %5.1f %% of %.0f GF/s (fp32 multiply-adds)\n",
+              r.prefill_tok_s, r.prefill_percent_of_compute, r.probe_compute_gf);
+  std::printf("  decode   %10.2f tokens/s  %5.1f %% of %.1f GB/s (reading memory)\n",
+              r.decode_tok_s, r.decode_percent_of_read, r.probe_read_gb_s);
+  std::printf("  medians of %d rounds, spread %.0f %%; %d discarded as the machine was busy\n",
+              r.rounds, 100 * r.spread, r.discarded);
+  if (r.too_busy)
+    std::printf("  fewer than three quiet rounds: all of them count, and mean little\n");
+}
+
+/// The points of --sweep: contexts 128 ... 8192 alone, batches 1 ... 64 at --prompt.
+void add_sweep(BenchCommand& command) {
+  if (!command.sweep) return;
+  command.contexts = {128, 256, 512, 1024, 2048, 4096, 8192};
+  command.batches = {1, 2, 4, 8, 16, 32, 64};
+}
+
+void make_points(BenchCommand& command) {
+  add_sweep(command);
+  std::vector<BenchCase>& points = command.bench.points;
+  for (const int64_t context : command.contexts) points.push_back({context, command.generate, 1});
+  if (!command.contexts.empty() && command.batches == std::vector<int64_t>{1}) return;
+  for (const int64_t batch : command.batches)
+    points.push_back({command.prompt, command.generate, batch});
+}
+
+void run(BenchCommand command) {
+  EngineOptions& engine = command.bench.engine;
+  if (command.shape.empty() == engine.model_path.empty())
+    bad_input("give either --model_path or --shape");
+  if (!command.shape.empty()) engine.model_path = "shape:" + command.shape;
+  for (const int world_size : command.bench.world_sizes)
+    if (world_size < 1) bad_input("--world_size is {}; it must be at least 1", world_size);
+  make_points(command);
+  // One line per point as soon as it is measured: a sweep takes long.
+  bench(command.bench, [&command](const BenchReport& report) {
+    if (command.json) {
+      std::printf("%s\n", to_json(report).dump().c_str());
+    } else {
+      print(report);
+    }
+    std::fflush(stdout);
+  });
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "bench", "Measure prefill and decode beside probes of the machine, in rounds");
+  auto options = std::make_shared<BenchCommand>();
+  EngineOptions& engine = options->bench.engine;
+  options->bench.world_sizes = {1};
+  std::string shapes;
+  for (const std::string& name : bench_shapes()) shapes += (shapes.empty() ? "" : ", ") + name;
+  command->add_option("--model_path", engine.model_path, "Hugging Face folder");
+  command->add_option("--shape", options->shape, "Random weights in memory: " + shapes);
+  command->add_option("--world_size", options->bench.world_sizes, "Ranks; several: 1,2")
+      ->delimiter(',');
+  command->add_option("--threads", engine.threads, "Per rank; 0: cores / ranks");
+  command->add_option("--device", engine.device, "cpu");
+  command->add_option("--isa", engine.isa, "auto, portable, avx2, avx512 or amx");
+  command->add_option("--dtype", engine.dtype, "auto, float32, bfloat16 or float16");
+  command->add_option("--prefill_chunk", engine.prefill_chunk, "Prompt tokens per pass");
+  command->add_option("--use_mc2", engine.use_mc2, "on, off or auto");
+  command->add_option("--prompt", options->prompt, "Prompt tokens per sequence");
+  command->add_option("--generate", options->generate, "New tokens per sequence");
+  command->add_option("--batch", options->batches, "Sequences at a time; several: 1,8")
+      ->delimiter(',');
+  command
+      ->add_option("--context", options->contexts,
+                   "Prompt lengths to measure one after another with one sequence: 128,2048")
+      ->delimiter(',');
+  command->add_option("--rounds", options->bench.rounds, "Rounds of probe and model");
+  command->add_flag("--sweep", options->sweep, "Contexts 128 to 8192 and batches 1 to 64");
+  command->add_flag("--json", options->json, "One JSON object per point");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace tandem::cli
