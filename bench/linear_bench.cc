@@ -1,6 +1,6 @@
 // One linear layer at several numbers of rows, between a read probe and a multiply-add probe.
 // Compare only within one run, interleaved:
-//   linear_bench --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true \
+//   linear_bench --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true
 //                --benchmark_report_aggregates_only=true
 #include <benchmark/benchmark.h>
 #include <immintrin.h>

@@ -28,6 +28,7 @@ struct ChainArgs {
   int panels = 0;
   float* c = nullptr;  ///< [rows][ldc], read and written; panel p has columns [16p, 16p + 16)
   int64_t ldc = 0;
+  const float* next_x = nullptr;  ///< where the next call's x lies, to prefetch, or nullptr
 };
 
 /// Finishes rows x n outputs (n <= 16) of one panel: adds the bias, rounds to the type, stores.

@@ -9,7 +9,7 @@
 namespace tandem::cpu {
 namespace {
 
-constexpr int64_t kPrefetch = 2048;  // bytes ahead in the stream of weights
+constexpr int64_t kPrefetch = 8192;  // bytes ahead in the stream of weights
 constexpr int kStepK = 32;
 
 /// Even and odd weights of outputs [8h, 8h + 8) for pair t of a tile.
@@ -84,7 +84,7 @@ inline __attribute__((always_inline)) void step(const float* x, const std::byte*
 template <int kType, int kRows>
 void chain_rows(const ChainArgs& a) {
   constexpr int64_t kTile = kType == 0 ? 2048 : 1024;
-  constexpr int kPanels = kRows <= 2 ? 2 : 1;
+  constexpr int kPanels = 1;  // reads memory in order
   for (int64_t s = 0; s < a.steps; ++s) {
     const float* x = a.x + s * kRows * kStepK;
     const std::byte* w = a.w + s * a.step_bytes;

@@ -206,6 +206,10 @@ class WideGroup {
       if (unit_done_ == 0) std::fill_n(stack + depth_++ * level, level, 0.0f);
       c.steps = std::min(weight_.unit_steps()[unit_] - unit_done_, n - done);
       c.x = x + (step + done) * c.rows * kStep;
+      if (block + 1 < blocks_.count) {
+        const int rows = blocks_.size(block + 1);
+        c.next_x = x + (c.rows * weight_.steps() + (step + done) * rows) * kStep;
+      }
       c.w = chain_.w + done * c.step_bytes;
       c.c = stack + (depth_ - 1) * level;
       kernels_.chain_wide(c, panel_bytes_);
