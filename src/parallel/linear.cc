@@ -60,7 +60,8 @@ Matrix RowParallelLinear::forward(const Matrix& in) {
   if (overlapped) comm.begin_pieces({in.rows, out_features_, nodes_per_rank_, &global_, begins_});
   for (size_t p = 0; p + 1 < begins_.size(); ++p) {
     if (!packed_.empty()) {
-      context_.backend->linear({in, packed_[p].get(), piece_of_partials(p)});
+      context_.backend->linear(
+          {whole_steps(in, *packed_[p]), packed_[p].get(), piece_of_partials(p)});
     }
     if (overlapped) comm.piece_ready();
   }
