@@ -1,5 +1,6 @@
 // Everything but matrix products, written once over the sixteen virtual lanes V of a vec_*.h, which
 // a kernels_*.cc includes before this header. The same formula in body and tail.
+// Length: one thing, because every instruction set compiles all of it against its own lanes.
 #pragma once
 
 #include "backend/cpu/kernels.h"
