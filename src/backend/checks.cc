@@ -20,26 +20,32 @@ void equal(std::string_view op, std::string_view what, int64_t found, int64_t ex
 
 bool is_activation(DType type) { return type == DType::kF32 || is_16bit(type); }
 
+/// Like require() for one part of a named argument; the name is put together only to complain.
+void require_part(bool ok, std::string_view op, std::string_view name, std::string_view part,
+                  int64_t found, int64_t expected) {
+  if (ok) return;
+  require(false, op, std::string(name).append(part), found, expected);
+}
+
 /// A matrix of the given shape that lies inside its buffer.
 void matrix(std::string_view op, std::string_view name, const Matrix& m, int64_t rows,
             int64_t cols) {
-  const std::string what(name);
-  require(m.buffer != nullptr, op, what + ".buffer", 0, 1);
-  equal(op, what + ".rows", m.rows, rows);
-  equal(op, what + ".cols", m.cols, cols);
-  require(is_activation(m.dtype), op, what + ".dtype", static_cast<int64_t>(m.dtype), 0);
-  require(m.rows <= 1 || m.stride >= m.cols, op, what + ".stride", m.stride, m.cols);
+  require_part(m.buffer != nullptr, op, name, ".buffer", 0, 1);
+  require_part(m.rows == rows, op, name, ".rows", m.rows, rows);
+  require_part(m.cols == cols, op, name, ".cols", m.cols, cols);
+  require_part(is_activation(m.dtype), op, name, ".dtype", static_cast<int64_t>(m.dtype), 0);
+  require_part(m.rows <= 1 || m.stride >= m.cols, op, name, ".stride", m.stride, m.cols);
   if (m.rows == 0 || m.cols == 0) return;
   const int64_t end = (m.offset + (m.rows - 1) * m.stride + m.cols) * dtype_bytes(m.dtype);
   const auto held = static_cast<int64_t>(m.buffer->bytes());
-  require(m.offset >= 0 && end <= held, op, what + "'s end in bytes", end, held);
+  require_part(m.offset >= 0 && end <= held, op, name, "'s end in bytes", end, held);
 }
 
 void matrix_f32(std::string_view op, std::string_view name, const Matrix& m, int64_t rows,
                 int64_t cols) {
   matrix(op, name, m, rows, cols);
-  require(m.dtype == DType::kF32, op, std::string(name) + ".dtype", static_cast<int64_t>(m.dtype),
-          static_cast<int64_t>(DType::kF32));
+  require_part(m.dtype == DType::kF32, op, name, ".dtype", static_cast<int64_t>(m.dtype),
+               static_cast<int64_t>(DType::kF32));
 }
 
 int64_t total_rows(std::span<const WeightRows> parts) {
