@@ -13,6 +13,25 @@
 namespace tandem {
 namespace {
 
+/// Sizes that the transport must be made for.
+DeviceCommSpec comm_spec(const ModelSpec& spec, const ModelSplit& split,
+                         const DecoderOptions& options) {
+  DeviceCommSpec out;
+  out.max_rows = options.max_rows;
+  out.max_cols = spec.hidden;
+  for (int r = 0; r < split.ranks; ++r) {
+    const auto at = static_cast<size_t>(r);
+    for (size_t nodes : {tree_nodes(spec.q_heads, split.heads[at]).size(),
+                         tree_nodes(split.ff.count(), split.ff_runs[at]).size()}) {
+      out.max_nodes_per_rank = std::max(out.max_nodes_per_rank, static_cast<int64_t>(nodes));
+    }
+  }
+  out.max_gather_floats =
+      std::max(options.max_rows * spec.hidden,
+               options.max_logit_rows * ParallelHead::gathered_columns(split.vocab));
+  return out;
+}
+
 /// VmHWM of this process, bytes; 0 where /proc does not say.
 int64_t peak_rss() {
   std::ifstream status("/proc/self/status");

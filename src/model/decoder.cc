@@ -28,24 +28,6 @@ OwnedMatrix make_matrix(Backend& backend, DType dtype, int64_t rows, int64_t col
 
 }  // namespace
 
-DeviceCommSpec comm_spec(const ModelSpec& spec, const ModelSplit& split,
-                         const DecoderOptions& options) {
-  DeviceCommSpec out;
-  out.max_rows = options.max_rows;
-  out.max_cols = spec.hidden;
-  for (int r = 0; r < split.ranks; ++r) {
-    const auto at = static_cast<size_t>(r);
-    for (size_t nodes : {tree_nodes(spec.q_heads, split.heads[at]).size(),
-                         tree_nodes(split.ff.count(), split.ff_runs[at]).size()}) {
-      out.max_nodes_per_rank = std::max(out.max_nodes_per_rank, static_cast<int64_t>(nodes));
-    }
-  }
-  out.max_gather_floats =
-      std::max(options.max_rows * spec.hidden,
-               options.max_logit_rows * ParallelHead::gathered_columns(split.vocab));
-  return out;
-}
-
 struct Decoder::Impl {
   const ModelSpec& spec;
   ParallelContext context;

@@ -6,7 +6,6 @@
 #include <memory>
 #include <vector>
 
-#include "comm/communicator.h"
 #include "model/shard.h"
 #include "model/weights.h"
 #include "nn/block.h"
@@ -21,10 +20,6 @@ struct DecoderOptions {
   int64_t max_rows = 0;        ///< rows of a step
   int64_t max_logit_rows = 0;  ///< rows whose logits are gathered at a time
 };
-
-/// Sizes that the transport must be made for.
-DeviceCommSpec comm_spec(const ModelSpec& spec, const ModelSplit& split,
-                         const DecoderOptions& options);
 
 class Decoder {
  public:
