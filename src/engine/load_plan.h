@@ -1,0 +1,26 @@
+// From options and checkpoint to what the ranks are told: types, threads, pages, limits. Refuses
+// before anything is read.
+#pragma once
+
+#include "engine/rank_model.h"
+#include "sched/scheduler.h"
+
+namespace tandem {
+
+struct LoadPlan {
+  RankSetup setup;
+  SchedulerOptions scheduler;
+  std::vector<std::string> notes;
+};
+
+/// Throws Error(kBadInput) naming an option out of range, Error(kResource) with what is needed and
+/// what there is.
+LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint);
+
+/// generation_config.json's sampling: without do_sample greedy; else its keys with transformers'
+/// defaults (top_k 50).
+SamplingParams default_sampling(const HfFolder& folder);
+/// generation_config.json's eos_token_id, else config.json's.
+std::vector<int32_t> end_ids(const HfFolder& folder, const ModelSpec& spec);
+
+}  // namespace tandem
