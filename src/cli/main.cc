@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/signals.h"
+#include "tandem/engine.h"
 #include "tandem/error.h"
 
 namespace {
@@ -36,7 +38,7 @@ int exit_code(tandem::ErrorCode code) {
     case tandem::ErrorCode::kResource:
       return 2;
     case tandem::ErrorCode::kAborted:
-      return 130;
+      return std::max(130, tandem::cli::signal_exit_code());
     case tandem::ErrorCode::kRankFailure:
     case tandem::ErrorCode::kInternal:
       return 1;
@@ -54,10 +56,14 @@ int complain(const std::string& message, int code) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  tandem::run_if_worker(argc, argv);
   CLI::App app{"tandem: tensor-parallel inference of LLaMA- and Qwen-family checkpoints", "tandem"};
   app.option_defaults()->always_capture_default();
   app.require_subcommand(1);
   // One line per subcommand, in the order of --help.
+  tandem::cli::add_generate(app);
+  tandem::cli::add_score(app);
+  tandem::cli::add_inspect(app);
   tandem::cli::add_sample(app);
   tandem::cli::add_tokenize(app);
   tandem::cli::add_detokenize(app);

@@ -1,0 +1,150 @@
+// tandem generate: completes prompts given as text, chat, messages, ids or JSON lines.
+#include <fmt/format.h>
+
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <sstream>
+
+#include "base/check.h"
+#include "cli/command.h"
+#include "cli/input.h"
+#include "cli/model_options.h"
+#include "cli/prompt.h"
+
+namespace tandem::cli {
+namespace {
+
+struct GenerateOptions {
+  ModelOptions model;
+  std::string prompt, chat, messages, prompt_ids, prompts;
+  bool digest = false;
+  bool logits = false;
+};
+
+std::vector<std::vector<int32_t>> read_prompts(const GenerateOptions& o, const Engine& engine) {
+  const std::string& folder = o.model.engine.model_path;
+  if (o.model.command->count("--prompt") > 0) return {encode_prompt(engine, o.prompt)};
+  if (o.model.command->count("--chat") > 0) return {encode_chat(engine, folder, user_message(o.chat))};
+  if (!o.messages.empty()) return {encode_chat(engine, folder, read_source(o.messages))};
+  if (!o.prompt_ids.empty()) return {parse_ids(o.prompt_ids, "--prompt_ids")};
+  std::vector<std::vector<int32_t>> list;
+  std::istringstream lines(read_source(o.prompts));
+  int64_t number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    if (line.empty()) continue;
+    const std::string name = fmt::format("{} line {}", o.prompts, number);
+    const Json json = Json::parse(line, name);
+    const JsonReader reader(json, name);
+    if (reader.has("prompt_ids")) {
+      list.push_back(parse_ids_json(reader.get("prompt_ids"), reader.where("prompt_ids")));
+    } else if (reader.has("prompt")) {
+      list.push_back(encode_prompt(engine, reader.string("prompt")));
+    } else if (reader.has("messages")) {
+      list.push_back(encode_chat(engine, folder, reader.get("messages").dump()));
+    } else {
+      bad_input("{}: expected one of prompt, prompt_ids and messages", name);
+    }
+  }
+  return list;
+}
+
+double per_second(double count, double seconds) { return seconds > 0 ? count / seconds : 0; }
+
+Json timing_json(const EngineInfo& info, const Request& request, const RequestResult& result) {
+  const auto prompt = static_cast<double>(static_cast<int64_t>(request.prompt_ids.size()) - result.cached_prompt_tokens);
+  const auto decoded = static_cast<double>(result.output_ids.size()) - 1;
+  return Json::Object{{"load_s", info.load_s},
+                      {"prefill_s", result.prefill_s},
+                      {"decode_s", result.decode_s},
+                      {"prefill_tok_s", per_second(prompt, result.prefill_s)},
+                      {"decode_tok_s", per_second(std::max(0.0, decoded), result.decode_s)}};
+}
+
+Json::Object result_json(const GenerateOptions& o, Engine& engine, const Request& request, const RequestResult& result) {
+  const EngineInfo& info = engine.info();
+  Json::Object out;
+  out.emplace_back("prompt_ids", ids_json(request.prompt_ids));
+  out.emplace_back("output_ids", ids_json(result.output_ids));
+  out.emplace_back("text", result.text);
+  out.emplace_back("finish_reason", result.finish_reason);
+  out.emplace_back("logprobs", doubles_json(result.logprobs));
+  out.emplace_back("cached_prompt_tokens", result.cached_prompt_tokens);
+  out.emplace_back("world_size", info.world_size);
+  out.emplace_back("device", info.device);
+  out.emplace_back("isa", info.isa);
+  out.emplace_back("dtype", info.dtype);
+  out.emplace_back("timing", timing_json(info, request, result));
+  Json::Array rss, weights, macs;
+  for (const RankReport& report : engine.report()) {
+    rss.emplace_back(report.peak_rss_bytes);
+    weights.emplace_back(report.weight_bytes);
+    macs.emplace_back(report.macs);
+  }
+  out.emplace_back("peak_rss_bytes", std::move(rss));
+  out.emplace_back("weight_bytes", std::move(weights));
+  out.emplace_back("macs", std::move(macs));
+  if (o.digest) out.emplace_back("digest", hex_digest(result.digest));
+  if (o.logits) out.emplace_back("logits_last", floats_json(result.logits_last));
+  return out;
+}
+
+void print_stdout(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    fail(ErrorCode::kInternal, "standard output was closed");
+  }
+}
+
+void run(const GenerateOptions& o) {
+  const CLI::App& c = *o.model.command;
+  size_t given = 0;
+  for (const char* name : {"--prompt", "--chat", "--messages", "--prompt_ids", "--prompts"}) given += c.count(name) > 0 ? 1 : 0;
+  if (given != 1) bad_input("generate: expected exactly one of --prompt, --chat, --messages, --prompt_ids and --prompts");
+  const LoadedEngine engine = load_engine(o.model);
+  std::vector<Request> requests;
+  for (auto& ids : read_prompts(o, *engine)) {
+    Request request = request_for(o.model, engine->info(), std::move(ids));
+    request.digest = o.digest;
+    request.logits_last = o.logits;
+    requests.push_back(std::move(request));
+  }
+  const bool stream = !o.model.json && requests.size() == 1;
+  Engine::OnToken on_token;
+  if (stream) {
+    on_token = [](int32_t, const std::string& text) { print_stdout(text); };
+  }
+  std::vector<uint64_t> numbers;
+  for (const Request& request : requests) numbers.push_back(engine->submit(request, on_token));
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const RequestResult result = engine->wait(numbers[i]);
+    require_ok(result);
+    if (o.model.json) {
+      Json::Object out = result_json(o, *engine, requests[i], result);
+      if (!o.prompts.empty()) out.insert(out.begin(), {"index", Json(static_cast<int64_t>(i))});
+      print_stdout(Json(std::move(out)).dump() + "\n");
+    } else if (engine->tokenizer() == nullptr) {
+      print_stdout(fmt::format("{}\n", ids_json(result.output_ids).dump()));
+    } else {
+      print_stdout(stream ? "\n" : result.text + "\n");
+    }
+  }
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app) {
+  auto o = std::make_shared<GenerateOptions>();
+  CLI::App* command = app.add_subcommand("generate", "Completes prompts");
+  add_engine_options(*command, o->model);
+  command->add_option("--prompt", o->prompt, "text, encoded with special tokens added");
+  command->add_option("--chat", o->chat, "one user message, through the chat template");
+  command->add_option("--messages", o->messages, "JSON file with messages; - is standard input");
+  command->add_option("--prompt_ids", o->prompt_ids, "ids 1,2,3 or @FILE or -");
+  command->add_option("--prompts", o->prompts, "JSON lines, each with prompt, prompt_ids or messages; - is standard input");
+  add_generation_options(*command, o->model);
+  command->add_flag("--digest", o->digest, "with digest: over the logits of every output id");
+  command->add_flag("--logits", o->logits, "with logits_last: the logits of the last output id");
+  command->callback([o] { run(*o); });
+}
+
+}  // namespace tandem::cli
