@@ -9,7 +9,6 @@
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/model_options.h"
-#include "cli/prompt.h"
 
 namespace tandem::cli {
 namespace {
@@ -21,11 +20,49 @@ struct GenerateOptions {
   bool logits = false;
 };
 
-std::vector<std::vector<int32_t>> read_prompts(const GenerateOptions& o, const Engine& engine) {
-  const std::string& folder = o.model.engine.model_path;
-  if (o.model.command->count("--prompt") > 0) return {encode_prompt(engine, o.prompt)};
-  if (o.model.command->count("--chat") > 0) return {encode_chat(engine, folder, user_message(o.chat))};
-  if (!o.messages.empty()) return {encode_chat(engine, folder, read_source(o.messages))};
+/// Turns what was given into ids; knows the folder's vocabulary and chat format.
+class PromptEncoder {
+ public:
+  PromptEncoder(const Engine& engine, std::string folder)
+      : engine_(engine), folder_(std::move(folder)) {}
+
+  std::vector<int32_t> text(const std::string& prompt) const { return tokenizer().encode(prompt); }
+  std::vector<int32_t> messages(const std::string& json) {
+    if (prompter_ == nullptr) prompter_ = ChatPrompter::load(folder_);
+    if (prompter_ == nullptr) {
+      bad_input("{}: the folder has no chat template and no chat_format: use --prompt", folder_);
+    }
+    return prompter_->prompt(json, tokenizer()).ids;
+  }
+  /// Ids that end an answer, when one was asked for.
+  std::vector<int32_t> chat_end_ids() const {
+    return prompter_ == nullptr ? std::vector<int32_t>{} : prompter_->end_ids(tokenizer());
+  }
+
+ private:
+  const Tokenizer& tokenizer() const {
+    if (engine_.tokenizer() == nullptr) {
+      bad_input(
+          "{}: the folder has no tokenizer (tokenizer.json, tokenizer.model or qwen.tiktoken): use "
+          "--prompt_ids",
+          folder_);
+    }
+    return *engine_.tokenizer();
+  }
+
+  const Engine& engine_;
+  std::string folder_;
+  std::unique_ptr<ChatPrompter> prompter_;
+};
+
+std::string user_message(const std::string& text) {
+  return Json(Json::Array{Json::Object{{"role", "user"}, {"content", text}}}).dump();
+}
+
+std::vector<std::vector<int32_t>> read_prompts(const GenerateOptions& o, PromptEncoder& encoder) {
+  if (o.model.command->count("--prompt") > 0) return {encoder.text(o.prompt)};
+  if (o.model.command->count("--chat") > 0) return {encoder.messages(user_message(o.chat))};
+  if (!o.messages.empty()) return {encoder.messages(read_source(o.messages))};
   if (!o.prompt_ids.empty()) return {parse_ids(o.prompt_ids, "--prompt_ids")};
   std::vector<std::vector<int32_t>> list;
   std::istringstream lines(read_source(o.prompts));
@@ -39,9 +76,9 @@ std::vector<std::vector<int32_t>> read_prompts(const GenerateOptions& o, const E
     if (reader.has("prompt_ids")) {
       list.push_back(parse_ids_json(reader.get("prompt_ids"), reader.where("prompt_ids")));
     } else if (reader.has("prompt")) {
-      list.push_back(encode_prompt(engine, reader.string("prompt")));
+      list.push_back(encoder.text(reader.string("prompt")));
     } else if (reader.has("messages")) {
-      list.push_back(encode_chat(engine, folder, reader.get("messages").dump()));
+      list.push_back(encoder.messages(reader.get("messages").dump()));
     } else {
       bad_input("{}: expected one of prompt, prompt_ids and messages", name);
     }
@@ -52,7 +89,8 @@ std::vector<std::vector<int32_t>> read_prompts(const GenerateOptions& o, const E
 double per_second(double count, double seconds) { return seconds > 0 ? count / seconds : 0; }
 
 Json timing_json(const EngineInfo& info, const Request& request, const RequestResult& result) {
-  const auto prompt = static_cast<double>(static_cast<int64_t>(request.prompt_ids.size()) - result.cached_prompt_tokens);
+  const auto prompt = static_cast<double>(static_cast<int64_t>(request.prompt_ids.size()) -
+                                          result.cached_prompt_tokens);
   const auto decoded = static_cast<double>(result.output_ids.size()) - 1;
   return Json::Object{{"load_s", info.load_s},
                       {"prefill_s", result.prefill_s},
@@ -61,9 +99,11 @@ Json timing_json(const EngineInfo& info, const Request& request, const RequestRe
                       {"decode_tok_s", per_second(std::max(0.0, decoded), result.decode_s)}};
 }
 
-Json::Object result_json(const GenerateOptions& o, Engine& engine, const Request& request, const RequestResult& result) {
+Json::Object result_json(const GenerateOptions& o, Engine& engine, const Request& request,
+                         const RequestResult& result) {
   const EngineInfo& info = engine.info();
   Json::Object out;
+  out.reserve(32);
   out.emplace_back("prompt_ids", ids_json(request.prompt_ids));
   out.emplace_back("output_ids", ids_json(result.output_ids));
   out.emplace_back("text", result.text);
@@ -98,12 +138,20 @@ void print_stdout(const std::string& text) {
 void run(const GenerateOptions& o) {
   const CLI::App& c = *o.model.command;
   size_t given = 0;
-  for (const char* name : {"--prompt", "--chat", "--messages", "--prompt_ids", "--prompts"}) given += c.count(name) > 0 ? 1 : 0;
-  if (given != 1) bad_input("generate: expected exactly one of --prompt, --chat, --messages, --prompt_ids and --prompts");
+  for (const char* name : {"--prompt", "--chat", "--messages", "--prompt_ids", "--prompts"})
+    given += c.count(name) > 0 ? 1 : 0;
+  if (given != 1)
+    bad_input(
+        "generate: expected exactly one of --prompt, --chat, --messages, --prompt_ids and "
+        "--prompts");
   const LoadedEngine engine = load_engine(o.model);
   std::vector<Request> requests;
-  for (auto& ids : read_prompts(o, *engine)) {
+  PromptEncoder encoder(*engine, o.model.engine.model_path);
+  for (auto& ids : read_prompts(o, encoder)) {
     Request request = request_for(o.model, engine->info(), std::move(ids));
+    if (!o.model.ignore_eos) {
+      for (int32_t id : encoder.chat_end_ids()) request.end_ids.push_back(id);
+    }
     request.digest = o.digest;
     request.logits_last = o.logits;
     requests.push_back(std::move(request));
@@ -140,7 +188,8 @@ void add_generate(CLI::App& app) {
   command->add_option("--chat", o->chat, "one user message, through the chat template");
   command->add_option("--messages", o->messages, "JSON file with messages; - is standard input");
   command->add_option("--prompt_ids", o->prompt_ids, "ids 1,2,3 or @FILE or -");
-  command->add_option("--prompts", o->prompts, "JSON lines, each with prompt, prompt_ids or messages; - is standard input");
+  command->add_option("--prompts", o->prompts,
+                      "JSON lines, each with prompt, prompt_ids or messages; - is standard input");
   add_generation_options(*command, o->model);
   command->add_flag("--digest", o->digest, "with digest: over the logits of every output id");
   command->add_flag("--logits", o->logits, "with logits_last: the logits of the last output id");

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <limits>
 #include <system_error>
 
 #include "base/check.h"
@@ -41,6 +42,18 @@ std::vector<int32_t> parse_ids(const std::string& text, std::string_view option)
     }
     ids.push_back(id);
     at = text.find_first_not_of(kBetween, end);
+  }
+  return ids;
+}
+
+std::vector<int32_t> parse_ids_json(const Json& list, const std::string& where) {
+  if (!list.is_array()) bad_input("{} is {}; a list of ids is expected", where, list.kind());
+  std::vector<int32_t> ids;
+  for (const Json& id : list.array()) {
+    if (!id.is_int() || id.integer() < 0 || id.integer() > std::numeric_limits<int32_t>::max()) {
+      bad_input("{}: {} is no id; expected numbers from 0 on", where, id.dump().substr(0, 40));
+    }
+    ids.push_back(static_cast<int32_t>(id.integer()));
   }
   return ids;
 }

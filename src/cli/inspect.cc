@@ -1,4 +1,6 @@
 // tandem inspect DIR: what a folder is and who would get which part of it.
+#include "tandem/inspect.h"
+
 #include <fmt/format.h>
 
 #include <CLI/Config.hpp>
@@ -7,7 +9,6 @@
 
 #include "cli/command.h"
 #include "json/json.h"
-#include "tandem/inspect.h"
 
 namespace tandem::cli {
 namespace {
@@ -18,14 +19,16 @@ std::string range_text(const Json& range) {
 
 void print_table(const Json& info) {
   for (const auto& [key, value] : info.object()) {
-    if (key != "ranks") fmt::print("{:<16} {}\n", key, value.is_string() ? value.string() : value.dump());
+    if (key != "ranks")
+      fmt::print("{:<16} {}\n", key, value.is_string() ? value.string() : value.dump());
   }
-  fmt::print("\n{:>4}  {:>14} {:>12} {:>18} {:>18} {:>14} {:>12}\n", "rank", "query heads", "kv heads",
-             "ff columns", "vocabulary rows", "weight bytes", "kv B/token");
+  fmt::print("\n{:>4}  {:>14} {:>12} {:>18} {:>18} {:>14} {:>12}\n", "rank", "query heads",
+             "kv heads", "ff columns", "vocabulary rows", "weight bytes", "kv B/token");
   int rank = 0;
   for (const Json& r : info.find("ranks")->array()) {
-    fmt::print("{:>4}  {:>14} {:>12} {:>18} {:>18} {:>14} {:>12}\n", rank++, range_text(*r.find("query_heads")),
-               range_text(*r.find("kv_heads")), range_text(*r.find("ff_columns")), range_text(*r.find("vocab_rows")),
+    fmt::print("{:>4}  {:>14} {:>12} {:>18} {:>18} {:>14} {:>12}\n", rank++,
+               range_text(*r.find("query_heads")), range_text(*r.find("kv_heads")),
+               range_text(*r.find("ff_columns")), range_text(*r.find("vocab_rows")),
                r.find("weight_bytes")->integer(), r.find("kv_bytes_per_token")->integer());
   }
 }
@@ -39,7 +42,8 @@ void add_inspect(CLI::App& app) {
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("inspect", "Family, sizes, and who gets which heads, columns and rows");
+  CLI::App* command =
+      app.add_subcommand("inspect", "Family, sizes, and who gets which heads, columns and rows");
   command->add_option("DIR,--model_path", options->folder, "Hugging Face folder")->required();
   command->add_option("--world_size", options->world_size, "ranks");
   command->add_flag("--json", options->json, "result as JSON on stdout");

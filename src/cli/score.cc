@@ -20,12 +20,14 @@ struct ScoreOptions {
 };
 
 const Tokenizer& need_tokenizer(const Engine& engine) {
-  if (engine.tokenizer() == nullptr) bad_input("the folder has no tokenizer: give ids instead of text");
+  if (engine.tokenizer() == nullptr)
+    bad_input("the folder has no tokenizer: give ids instead of text");
   return *engine.tokenizer();
 }
 
 Json::Object result_json(const Request& request, const RequestResult& result, bool logits) {
   Json::Object out;
+  out.reserve(32);
   out.emplace_back("ids", ids_json(request.prompt_ids));
   out.emplace_back("logprobs", doubles_json(result.logprobs));
   out.emplace_back("argmax", ids_json(result.argmax));
@@ -46,7 +48,8 @@ std::vector<std::vector<int32_t>> inputs(const ScoreOptions& o, const Engine& en
     const std::string name = fmt::format("{} line {}", o.file, number);
     const Json json = Json::parse(line, name);
     const JsonReader reader(json, name);
-    if (reader.has("text") == reader.has("ids")) bad_input("{}: expected one of text and ids", name);
+    if (reader.has("text") == reader.has("ids"))
+      bad_input("{}: expected one of text and ids", name);
     list.push_back(reader.has("ids") ? parse_ids_json(reader.get("ids"), reader.where("ids"))
                                      : need_tokenizer(engine).encode(reader.string("text")));
   }
@@ -60,7 +63,8 @@ void print_text(const RequestResult& result) {
 }
 
 void run(const ScoreOptions& o) {
-  const int given = static_cast<int>(!o.text.empty()) + static_cast<int>(!o.ids.empty()) + static_cast<int>(!o.file.empty());
+  const int given = static_cast<int>(!o.text.empty()) + static_cast<int>(!o.ids.empty()) +
+                    static_cast<int>(!o.file.empty());
   if (given != 1) bad_input("score: expected exactly one of --text, --ids and --file");
   const LoadedEngine engine = load_engine(o.model);
   std::vector<Request> requests;
@@ -96,7 +100,8 @@ void add_score(CLI::App& app) {
   add_engine_options(*command, options->model);
   command->add_option("--text", options->text, "text, encoded with special tokens added");
   command->add_option("--ids", options->ids, "ids 1,2,3 or @FILE or -");
-  command->add_option("--file", options->file, "JSON lines, each with text or ids; - is standard input");
+  command->add_option("--file", options->file,
+                      "JSON lines, each with text or ids; - is standard input");
   command->add_flag("--logits", options->logits, "with logits_last");
   command->callback([options] { run(*options); });
 }

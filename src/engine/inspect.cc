@@ -9,7 +9,10 @@
 namespace tandem {
 namespace {
 
-Json range_json(Range range) { return Json::Array{range.begin, range.end}; }
+Json range_json(Range range) { Json::Array list;
+  list.emplace_back(range.begin);
+  list.emplace_back(range.end);
+  return list; }
 
 Json sampling_json(const SamplingParams& p) {
   return Json::Object{{"temperature", static_cast<double>(p.temperature)},
@@ -49,6 +52,7 @@ std::string inspect_json(const std::string& folder, int world_size) {
   Json::Array ends;
   for (int32_t id : end_ids(checkpoint->folder, spec)) ends.push_back(static_cast<int64_t>(id));
   Json::Object out;
+  out.reserve(32);
   out.emplace_back("family", spec.family);
   out.emplace_back("architecture", spec.architecture);
   out.emplace_back("parameters", parameter_count(spec));
