@@ -111,7 +111,8 @@ SamplingParams sampling_for(const ModelOptions& options, const EngineInfo& info)
 }
 
 int64_t room_after(const EngineInfo& info, int64_t prompt_tokens, int64_t wanted) {
-  return std::max<int64_t>(std::min<int64_t>(wanted, 1), std::min(wanted, info.max_seq_len - prompt_tokens));
+  return std::max<int64_t>(std::min<int64_t>(wanted, 1),
+                           std::min(wanted, info.max_seq_len - prompt_tokens));
 }
 
 Request request_for(const ModelOptions& options, const EngineInfo& info,

@@ -101,6 +101,7 @@ EngineImpl::EngineImpl(const EngineOptions& options, const std::function<void(do
     throw;
   }
   info_.isa = model_->backend().isa();
+  if (!model_->mc2_note().empty()) info_.notes.push_back(model_->mc2_note());
   info_.load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   thread_ = std::thread([this] { loop(); });
 }

@@ -9,17 +9,21 @@
 namespace tandem {
 namespace {
 
-Json range_json(Range range) { Json::Array list;
+Json range_json(Range range) {
+  Json::Array list;
   list.emplace_back(range.begin);
   list.emplace_back(range.end);
-  return list; }
+  return list;
+}
 
 Json sampling_json(const SamplingParams& p) {
-  return Json::Object{{"temperature", static_cast<double>(p.temperature)},
-                      {"top_k", p.top_k},
-                      {"top_p", static_cast<double>(p.top_p)},
-                      {"min_p", static_cast<double>(p.min_p)},
-                      {"repetition_penalty", static_cast<double>(p.repetition_penalty)}};
+  Json::Object out;
+  out.emplace_back("temperature", static_cast<double>(p.temperature));
+  out.emplace_back("top_k", p.top_k);
+  out.emplace_back("top_p", static_cast<double>(p.top_p));
+  out.emplace_back("min_p", static_cast<double>(p.min_p));
+  out.emplace_back("repetition_penalty", static_cast<double>(p.repetition_penalty));
+  return out;
 }
 
 std::string tokenizer_of(const std::string& folder) {
@@ -42,12 +46,14 @@ std::string inspect_json(const std::string& folder, int world_size) {
   Json::Array ranks;
   for (int r = 0; r < world_size; ++r) {
     const Shard s = shard_of(spec, split, r, stored, stored);
-    ranks.push_back(Json::Object{{"query_heads", range_json(s.q_heads)},
-                                 {"kv_heads", range_json(s.kv_heads)},
-                                 {"ff_columns", range_json(s.ff_columns)},
-                                 {"vocab_rows", range_json(s.vocab_rows)},
-                                 {"weight_bytes", s.weight_bytes},
-                                 {"kv_bytes_per_token", s.kv_bytes_per_token}});
+    Json::Object rank;
+    rank.emplace_back("query_heads", range_json(s.q_heads));
+    rank.emplace_back("kv_heads", range_json(s.kv_heads));
+    rank.emplace_back("ff_columns", range_json(s.ff_columns));
+    rank.emplace_back("vocab_rows", range_json(s.vocab_rows));
+    rank.emplace_back("weight_bytes", s.weight_bytes);
+    rank.emplace_back("kv_bytes_per_token", s.kv_bytes_per_token);
+    ranks.emplace_back(std::move(rank));
   }
   Json::Array ends;
   for (int32_t id : end_ids(checkpoint->folder, spec)) ends.push_back(static_cast<int64_t>(id));

@@ -106,6 +106,9 @@ LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint) {
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   setup.threads = options.threads > 0 ? options.threads : std::max(1, cores / options.world_size);
   setup.time_limit_s = options.rank_timeout_s;
+  setup.mc2 = options.use_mc2 == "on"    ? Mc2Mode::kOn
+              : options.use_mc2 == "off" ? Mc2Mode::kOff
+                                         : Mc2Mode::kAuto;
   setup.decoder.compute = activation_type(options, checkpoint);
   setup.decoder.cache = setup.decoder.compute;
   const DType weight = setup.decoder.compute == DType::kF32 ? checkpoint.weights->stored_dtype()
@@ -125,9 +128,6 @@ LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint) {
       std::max(options.max_batch, std::clamp<int64_t>(affordable, 1, 64));
   plan.scheduler.max_logit_rows = setup.decoder.max_logit_rows;
   setup.decoder.max_rows = plan.scheduler.prefill_chunk + options.max_batch;
-  if (options.use_mc2 == "on" && options.world_size == 1) {
-    plan.notes.emplace_back("--use_mc2 has no effect with one rank: there is nothing to reduce");
-  }
   return plan;
 }
 
