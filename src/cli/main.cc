@@ -65,6 +65,7 @@ int main(int argc, char** argv) {
   tandem::cli::add_score(app);
   tandem::cli::add_inspect(app);
   tandem::cli::add_sample(app);
+  tandem::cli::add_bench(app);
   tandem::cli::add_tokenize(app);
   tandem::cli::add_detokenize(app);
   tandem::cli::add_render(app);

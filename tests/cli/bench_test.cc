@@ -1,0 +1,38 @@
+// `tandem bench` on a tiny shape: the JSON and its refusals. Speeds are not asserted.
+#include <gtest/gtest.h>
+
+#include "support/tandem_json.h"
+
+namespace tandem::test {
+namespace {
+
+TEST(BenchCommand, GivesOneObjectPerPointWithAllKeys) {
+  const auto output =
+      tandem_json({"bench", "--shape", "tiny", "--rounds", "1", "--prompt", "20", "--generate", "4",
+                   "--world_size", "1,2", "--threads", "1", "--json"});
+  ASSERT_EQ(output.size(), 2U);
+  for (const Json& one : output) {
+    for (const char* key :
+         {"model", "isa", "world_size", "threads", "dtype", "quantize", "prompt", "generate",
+          "prefill_tok_s", "decode_tok_s", "spread", "probe_read_gb_s", "probe_compute_gf",
+          "decode_percent_of_read", "prefill_percent_of_compute", "collective_share_decode",
+          "collective_share_prefill", "rounds", "discarded"})
+      EXPECT_NE(one.find(key), nullptr) << key;
+    EXPECT_EQ(one.find("model")->string(), "tiny");
+    EXPECT_GT(one.find("decode_tok_s")->number(), 0);
+    EXPECT_GT(one.find("prefill_tok_s")->number(), 0);
+    // 2 layers of 9216 + 6144 + 9216 + 46080 weights, two flops each.
+    EXPECT_EQ(one.find("flops_per_token")->number(), 2.0 * 2 * 70656);
+  }
+  EXPECT_EQ(output[1].find("world_size")->integer(), 2);
+}
+
+TEST(BenchCommand, RefusesContradictions) {
+  EXPECT_EQ(tandem({"bench", "--json"}).exit_code, 2);
+  EXPECT_EQ(tandem({"bench", "--shape", "tiny", "--model_path", "x"}).exit_code, 2);
+  EXPECT_EQ(tandem({"bench", "--shape", "unknown"}).exit_code, 2);
+  EXPECT_EQ(tandem({"bench", "--shape", "tiny", "--generate", "1"}).exit_code, 2);
+}
+
+}  // namespace
+}  // namespace tandem::test
