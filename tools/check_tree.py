@@ -19,7 +19,7 @@ BINARY = (".safetensors", ".bin", ".gguf", ".png", ".model")
 MACHINE_PATH = re.compile(r"/(wo" r"rk|fa" r"rm|ro" r"ot|tmp/bash_" r"jobs)/")
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b|not impl" r"emented|unimpl" r"emented")
 SILENT_SKIP = re.compile(r"GTEST_SKIP\(\)\s*;")
-ENDS_PROCESS = re.compile(r"(?<![\w.:>])(std::)?(_exit|quick_exit|exit|abort)\s*\(")
+ENDS_PROCESS = re.compile(r"(?<![\w.:>])(?<!void )(std::)?(_exit|quick_exit|exit|abort)\s*\(")
 # Where ending the process is the point (docs/architecture.md): the program's main and what runs in a
 # worker instead of it, and handlers of fatal signals.
 MAY_END = ("src/cli/main.cc", "src/engine/worker", "src/engine/ranks/", "src/comm/", "src/diag/")

@@ -73,14 +73,14 @@ std::vector<std::vector<int32_t>> read_prompts(const GenerateOptions& o, PromptE
     const std::string name = fmt::format("{} line {}", o.prompts, number);
     const Json json = Json::parse(line, name);
     const JsonReader reader(json, name);
+    if (reader.has("prompt") + reader.has("prompt_ids") + reader.has("messages") != 1)
+      bad_input("{}: expected exactly one of prompt, prompt_ids and messages", name);
     if (reader.has("prompt_ids")) {
       list.push_back(parse_ids_json(reader.get("prompt_ids"), reader.where("prompt_ids")));
     } else if (reader.has("prompt")) {
       list.push_back(encoder.text(reader.string("prompt")));
-    } else if (reader.has("messages")) {
-      list.push_back(encoder.messages(reader.get("messages").dump()));
     } else {
-      bad_input("{}: expected one of prompt, prompt_ids and messages", name);
+      list.push_back(encoder.messages(reader.get("messages").dump()));
     }
   }
   return list;

@@ -1,5 +1,6 @@
 #include "cli/input.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <iostream>
@@ -42,6 +43,9 @@ std::vector<int32_t> parse_ids(const std::string& text, std::string_view option)
     }
     ids.push_back(id);
     at = text.find_first_not_of(kBetween, end);
+    const std::string_view gap = std::string_view(text).substr(end, at - end);
+    if (std::count(gap.begin(), gap.end(), ',') > 1)
+      bad_input("{}: nothing stands between two commas after {}", option, id);
   }
   return ids;
 }

@@ -68,7 +68,9 @@ void add_generation_options(CLI::App& command, ModelOptions& o) {
   command.add_option("--repetition_penalty", s.repetition_penalty, "1: off")->default_str(kConfig);
   command.add_option("--presence_penalty", s.presence_penalty, "0: off");
   command.add_option("--frequency_penalty", s.frequency_penalty, "0: off");
-  command.add_option("--seed", s.seed, "of the draws");
+  command.add_option("--seed", s.seed, "of the draws")->check([](const std::string& text) {
+    return text.starts_with("-") ? "expected a number from 0 on" : "";
+  });
   command.add_option("--stop", o.stop, "text that ends the output; may be given several times")
       ->expected(1)
       ->take_all();

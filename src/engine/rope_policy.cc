@@ -10,6 +10,13 @@ namespace {
 constexpr int64_t kGrowth =
     256;  // rows are added in pieces, so that short requests do not pay for long ones
 
+/// A prompt length whose table is the variant `name`: Qwen's is called by its alpha, 2^k - 1 up to
+/// 2^(k-1) times the trained length.
+int64_t length_of(const RopeSpec& spec, int64_t name) {
+  if (spec.kind != RopeKind::kQwenNtk || name == 0) return name;
+  return spec.original_positions * (name + 1) / 2;
+}
+
 }  // namespace
 
 int64_t ModelRope::variant(int64_t prompt_tokens, int64_t position) const {
@@ -44,8 +51,8 @@ void ModelRope::fill(int64_t name, int64_t rows, StepPlan& plan) {
       append_rope_rows(spec_, inverse_frequencies(spec_, p + 1), p, 1, out.values);
     }
   } else {
-    append_rope_rows(spec_, inverse_frequencies(spec_, name), table.filled, end - table.filled,
-                     out.values);
+    append_rope_rows(spec_, inverse_frequencies(spec_, length_of(spec_, name)), table.filled,
+                     end - table.filled, out.values);
   }
   table.filled = end;
   plan.rope_rows.push_back(std::move(out));

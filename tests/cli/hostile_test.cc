@@ -156,14 +156,14 @@ std::vector<Hostile> safetensors_cases() {
       {"dtype_unknown", kTensor, tensor_edit("dtype", "F13")},
       {"dtype_not_bytes", kTensor, tensor_edit("dtype", "F64")},
       {"shape_of_another_model", kTensor, tensor_edit("shape", list({64, 172}))},
-      {"tensor_missing", kTensor,
+      {"tensor_missing", "hole",
        [](const fs::path& f) {
          edit_header(f, [](Json& header) {
            auto& members = header.object();
            std::erase_if(members, [](const auto& m) { return m.first == kTensor; });
          });
        }},
-      {"tensor_renamed", "model.layers.1.mlp.sideways.weight",
+      {"tensor_renamed", kTensor,
        [](const fs::path& f) {
          edit_header(f, [](Json& header) {
            for (auto& member : header.object())
@@ -202,7 +202,11 @@ std::vector<Hostile> config_cases() {
        config_edit("rope_scaling", Json::parse(R"({"rope_type":"longrope"})", "t"))},
       {"quantized", "gptq",
        config_edit("quantization_config", Json::parse(R"({"quant_method":"gptq"})", "t"))},
-      {"type_unknown", "rwkv7", config_edit("model_type", "rwkv7")},
+      {"type_unknown", "Rwkv7ForCausalLM",
+       [](const fs::path& f) {
+         edit_config(f, "model_type", "rwkv7");
+         edit_config(f, "architectures", Json::Array{Json("Rwkv7ForCausalLM")});
+       }},
       {"heads_not_dividing", "num_key_value_heads", config_edit("num_key_value_heads", 3)},
   };
   const Json wrong[] = {Json(0), Json(-1), Json(int64_t{1} << 40), Json("many"), Json(1.5)};

@@ -18,7 +18,7 @@ namespace tandem::test {
 namespace {
 
 // The families under test (model_type of config.json). A folder of another type is not run.
-const std::vector<std::string> kModelTypes = {"llama"};
+const std::vector<std::string> kModelTypes = {"llama", "mistral", "qwen", "qwen2", "qwen3"};
 constexpr int64_t kGreedySteps = 32;
 
 struct Parameter {
