@@ -46,7 +46,7 @@ INSTANTIATE_TEST_SUITE_P(
     Chat, HostileTemplate,
     testing::Values(
         "{{ 'a' * 10**9 }}", "{{ 'a' * 10**30 }}", "{{ [0] * 10**9 }}", "{{ range(10**12) }}",
-        "{{ range(-10**18, 10**18) | list }}", "{{ 2 ** 10 ** 10 }}", "{{ 9 ** 9 ** 9 ** 9 }}",
+        "{{ range(0 - 10**18, 10**18) | list }}", "{{ 2 ** (10 ** 10) }}", "{{ 9 ** 9 ** 9 ** 9 }}",
         "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
         "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}",
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
