@@ -108,7 +108,7 @@ class Engine {
   virtual const Tokenizer* tokenizer() const = 0;         ///< nullptr: the folder has none
   virtual const ChatTemplate* chat_template() const = 0;  ///< nullptr: the folder has none
   /// Makes every pending and later call fail with this reason (a signal). Safe in a signal handler.
-  virtual void abort(ErrorCode code, const char* reason) = 0;
+  virtual void interrupt(ErrorCode code, const char* reason) = 0;
   virtual void drop_prefix_cache() = 0;
 };
 

@@ -162,7 +162,11 @@ void run(const GenerateOptions& o) {
     on_token = [](int32_t, const std::string& text) { print_stdout(text); };
   }
   std::vector<uint64_t> numbers;
-  for (const Request& request : requests) numbers.push_back(engine->submit(request, on_token));
+  for (const Request& request : requests) {
+    const std::string where =
+        o.prompts.empty() ? "" : fmt::format("{} prompt {}: ", o.prompts, numbers.size() + 1);
+    numbers.push_back(submit_named(*engine, request, where, on_token));
+  }
   for (size_t i = 0; i < numbers.size(); ++i) {
     const RequestResult result = engine->wait(numbers[i]);
     require_ok(result);

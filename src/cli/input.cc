@@ -30,6 +30,10 @@ std::vector<int32_t> parse_ids(const std::string& text, std::string_view option)
       bad_input("{}: {} holds \"{}\"; a list of ids is expected", option, source, list);
     return parse_ids(list, option);
   }
+  if (const size_t at = text.find(",,"); at != std::string::npos) {
+    bad_input("{}: \"{}\" has nothing between two commas", option,
+              text.substr(at < 20 ? 0 : at - 20, 40));
+  }
   constexpr std::string_view kBetween = ", \t\r\n";
   std::vector<int32_t> ids;
   size_t at = text.find_first_not_of(kBetween);

@@ -46,6 +46,12 @@ int exit_code(tandem::ErrorCode code) {
   return 1;
 }
 
+bool known_command(CLI::App& app, const std::string& name) {
+  const auto commands = app.get_subcommands([](CLI::App*) { return true; });
+  return std::any_of(commands.begin(), commands.end(),
+                     [&](CLI::App* command) { return command->check_name(name); });
+}
+
 int complain(const std::string& message, int code) {
   std::string line = message;
   std::replace(line.begin(), line.end(), '\n', ' ');
@@ -71,6 +77,9 @@ int main(int argc, char** argv) {
   tandem::cli::add_render(app);
   tandem::cli::add_import(app);
   try {
+    if (argc > 1 && argv[1][0] != '-' && !known_command(app, argv[1])) {
+      return complain(std::string(argv[1]) + " is no command; see `tandem --help`", 2);
+    }
     app.parse(with_underscores(argc, argv));
     return 0;
   } catch (const CLI::CallForHelp& help) {

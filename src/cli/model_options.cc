@@ -37,10 +37,12 @@ void add_engine_options(CLI::App& command, ModelOptions& o) {
   command.add_option("--device", e.device, "cpu, cuda or ascend");
   command.add_option("--isa", e.isa, "auto, portable, avx2, avx512 or amx, on all ranks");
   command.add_option("--dtype", e.dtype, "auto (as stored), float32, bfloat16 or float16");
-  command.add_option("--max_seq_len", e.max_seq_len, "prompt + output; 0: the model's limit");
+  command.add_option("--max_seq_len", e.max_seq_len, "prompt + output of one sequence")
+      ->default_str("the model's limit")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   command.add_option("--max_batch", e.max_batch, "sequences in one pass");
-  command.add_option("--prefill_chunk", e.prefill_chunk,
-                     "prompt tokens per pass; 0: whole prompts");
+  command.add_option("--prefill_chunk", e.prefill_chunk, "prompt tokens per pass")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   command.add_option("--rank_timeout", e.rank_timeout_s,
                      "seconds without a sign of life before a rank is given up");
   command
@@ -127,6 +129,15 @@ Request request_for(const ModelOptions& options, const EngineInfo& info,
   if (!options.ignore_eos) request.end_ids = info.end_ids;
   request.stop = options.stop;
   return request;
+}
+
+uint64_t submit_named(Engine& engine, const Request& request, const std::string& where,
+                      const Engine::OnToken& on_token) {
+  try {
+    return engine.submit(request, on_token);
+  } catch (const Error& error) {
+    throw Error(error.code(), where + error.what());
+  }
 }
 
 void require_ok(const RequestResult& result) {

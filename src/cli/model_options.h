@@ -49,6 +49,10 @@ Request request_for(const ModelOptions& options, const EngineInfo& info,
 /// max_new_tokens cut to what the model's length leaves after the prompt.
 int64_t room_after(const EngineInfo& info, int64_t prompt_tokens, int64_t wanted);
 
+/// Engine::submit; a refusal's message begins with `where`.
+uint64_t submit_named(Engine& engine, const Request& request, const std::string& where,
+                      const Engine::OnToken& on_token = {});
+
 /// Throws the error of a result that is not ok.
 void require_ok(const RequestResult& result);
 Json ids_json(const std::vector<int32_t>& ids);

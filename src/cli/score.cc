@@ -78,7 +78,11 @@ void run(const ScoreOptions& o) {
     requests.push_back(std::move(request));
   }
   std::vector<uint64_t> numbers;
-  for (const Request& request : requests) numbers.push_back(engine->submit(request));
+  for (const Request& request : requests) {
+    const std::string where =
+        o.file.empty() ? "" : fmt::format("{} entry {}: ", o.file, numbers.size() + 1);
+    numbers.push_back(submit_named(*engine, request, where));
+  }
   for (size_t i = 0; i < numbers.size(); ++i) {
     const RequestResult result = engine->wait(numbers[i]);
     require_ok(result);

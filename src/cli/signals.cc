@@ -14,7 +14,7 @@ std::atomic<Engine*> g_engine{nullptr};
 extern "C" void on_signal(int number) {
   g_signal.store(number);
   if (Engine* engine = g_engine.load())
-    engine->abort(ErrorCode::kAborted, "interrupted by a signal");
+    engine->interrupt(ErrorCode::kAborted, "interrupted by a signal");
 }
 
 }  // namespace
@@ -33,7 +33,7 @@ void check_signals() {
 void abort_on_signal(Engine* engine) {
   g_engine.store(engine);
   if (engine != nullptr && g_signal.load() != 0)
-    engine->abort(ErrorCode::kAborted, "interrupted by a signal");
+    engine->interrupt(ErrorCode::kAborted, "interrupted by a signal");
 }
 
 int signal_exit_code() { return g_signal.load() == 0 ? 0 : 128 + g_signal.load(); }

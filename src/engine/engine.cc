@@ -34,7 +34,7 @@ class EngineImpl final : public Engine {
   std::vector<RankReport> report() override;
   const Tokenizer* tokenizer() const override { return tokenizer_.get(); }
   const ChatTemplate* chat_template() const override { return template_.get(); }
-  void abort(ErrorCode code, const char* reason) override {
+  void interrupt(ErrorCode code, const char* reason) override {
     group_->root().host().abort(code, reason);
   }
   void drop_prefix_cache() override {
@@ -281,6 +281,7 @@ RequestState* EngineImpl::find(uint64_t number) {
 }
 
 void EngineImpl::step() {
+  group_->root().host().check();  // interrupt() also ends a run of one rank, which meets nobody
   if (scheduler_->next(plan_)) {
     plan_.full_logits = false;
     for (const LogitRow& row : scheduler_->logit_rows()) {

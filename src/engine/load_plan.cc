@@ -1,5 +1,7 @@
 #include "engine/load_plan.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -43,6 +45,9 @@ void check_options(const EngineOptions& o) {
 std::string choose_isa(const EngineOptions& options) {
   const std::vector<std::string> present = available_isas();
   if (options.isa == "auto") return present.back();
+  if (std::find(present.begin(), present.end(), options.isa) == present.end()) {
+    unsupported("--isa is \"{}\"; this machine runs {}", options.isa, fmt::join(present, ", "));
+  }
   return options.isa;
 }
 

@@ -38,7 +38,8 @@ ModelSpec read_model_spec(const Json& config, const std::string& config_path) {
   }
   const std::string type = reader.string_or("model_type", "");
   for (const Family& family : kFamilies) {
-    if (architecture.empty() ? type == family.model_type : architecture == family.architecture) {
+    const bool type_fits = type.empty() || type == family.model_type;
+    if (type_fits && (architecture.empty() ? !type.empty() : architecture == family.architecture)) {
       ModelSpec spec = family.read(reader);
       spec.architecture = family.architecture;
       return spec;
