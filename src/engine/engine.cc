@@ -101,7 +101,8 @@ EngineImpl::EngineImpl(const EngineOptions& options, const std::function<void(do
     throw;
   }
   info_.isa = model_->backend().isa();
-  if (!model_->mc2_note().empty()) info_.notes.push_back(model_->mc2_note());
+  if (options.use_mc2 == "on" && !model_->mc2_note().empty())
+    info_.notes.push_back(model_->mc2_note());
   info_.load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   thread_ = std::thread([this] { loop(); });
 }
