@@ -5,6 +5,7 @@
 
 #include "backend/checks.h"
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/linear_blocks.h"
 
 namespace tandem::cpu {
 namespace {
@@ -13,15 +14,6 @@ constexpr int64_t kFewRows = 24;      ///< up to here the weights' bytes cost mo
 constexpr int64_t kPieceSteps = 4;    ///< steps of a group kept in L1 while blocks of rows use them
 constexpr int64_t kWideSteps = 4;     ///< steps of a widened pair of panels: 16 KiB, in L1
 constexpr int64_t kRowsAtOnce = 512;  ///< rows whose sums and activations stay in L2 and L3
-constexpr int64_t kGroupFloats = kGroup * kPanel;
-
-/// Rows cut into nearly equal blocks of at most `most` rows.
-struct RowBlocks {
-  int64_t rows = 0, count = 0;
-  RowBlocks(int64_t row_count, int64_t most) : rows(row_count), count(ceil_div(row_count, most)) {}
-  int64_t begin(int64_t block) const { return rows * block / count; }
-  int size(int64_t block) const { return static_cast<int>(begin(block + 1) - begin(block)); }
-};
 
 /// x[step][row of the block][32] of one block: activations widened to float32.
 void widen_block(const Kernels& kernels, const Matrix& in, int64_t row, int rows, float* x) {
@@ -34,42 +26,6 @@ void widen_block(const Kernels& kernels, const Matrix& in, int64_t row, int rows
     }
   }
 }
-
-/// Finishes panels [first, first + panels) for rows [row, row + rows): c is [rows][ldc].
-struct Finish {
-  const Kernels& kernels;
-  const LinearArgs& args;
-  const CpuPackedLinear& weight;
-
-  void store(StoreArgs s, const Matrix& out, int64_t row, int64_t column) const {
-    s.n = static_cast<int>(std::min(kPanel, out.cols - column));
-    s.type = out.dtype;
-    s.out = row_of(out, row) + column * dtype_bytes(out.dtype);
-    s.out_stride = out.stride * dtype_bytes(out.dtype);
-    kernels.store(s);
-  }
-
-  void panels(const Matrix& out, const float* c, int64_t ldc, int64_t first, int64_t panels,
-              int64_t row, int rows) const {
-    const float* bias = weight.bias() == nullptr ? nullptr : weight.bias() + first * kPanel;
-    StoreArgs s;
-    s.ldc = ldc;
-    s.rows = rows;
-    for (int64_t p = 0; p < panels; p += weight.gate_up() ? 2 : 1) {
-      s.c = c + p * kPanel;
-      s.bias = bias == nullptr ? nullptr : bias + p * kPanel;
-      if (weight.gate_up()) {
-        s.gate = s.c;
-        s.gate_bias = s.bias;
-        s.c += kPanel;
-        if (s.bias != nullptr) s.bias += kPanel;
-        store(s, out, row, (first + p) / 2 * kPanel);
-      } else {
-        store(s, out, row, (first + p) * kPanel);
-      }
-    }
-  }
-};
 
 }  // namespace
 
@@ -115,7 +71,7 @@ void CpuBackend::linear_few_rows(const LinearArgs& args, const CpuPackedLinear& 
           kernels_.add(sums + (depth - 1) * level, sums + depth * level, level);
         }
       }
-      const Finish finish{kernels_, args, weight};
+      const Finish finish{kernels_, weight};
       for (int64_t i = 0; i < depth; ++i) {
         finish.panels(args.outs[static_cast<size_t>(i)], sums + i * level, kGroupFloats, g * kGroup,
                       c.panels, 0, static_cast<int>(rows));
@@ -225,7 +181,7 @@ class WideGroup {
   }
 
   void finish(int64_t group) const {
-    const Finish finish{kernels_, args_, weight_};
+    const Finish finish{kernels_, weight_};
     for (int64_t pair = 0; 2 * pair < panels_; ++pair) {
       for (int64_t b = 0; b < blocks_.count; ++b) {
         const int rows = blocks_.size(b);

@@ -49,53 +49,19 @@ void convert(const Kernels& kernels, SourceRow row, int64_t k, int64_t n, DType 
   kernels.narrow(type, wide, n, out);
 }
 
-int most_sums(const TreeProgram& tree) {
-  int depth = 0, most = 0;
-  for (int32_t merges : tree.merges) {
-    most = std::max(most, ++depth);
-    depth -= merges;
-  }
-  return most;
-}
-
 }  // namespace
 
 CpuPackedLinear::CpuPackedLinear(const LinearSource& source, const Kernels& kernels,
                                  ThreadPool& pool)
-    : type_(packed_type(source)),
-      gate_up_(source.gate_up),
-      units_(source.units),
-      tree_(source.tree),
-      tree_depth_(most_sums(source.tree)) {
-  for (const WeightRows& part : source.weight) n_ += part.rows;
-  for (int64_t unit : units_) {
-    k_ += unit;
-    unit_steps_.push_back(ceil_div(unit, kStep));
-    steps_ += unit_steps_.back();
-  }
-  panels_ = gate_up_ ? 2 * ceil_div(n_ / 2, kPanel) : ceil_div(n_, kPanel);
+    : CpuLinear(source, kernels), type_(packed_type(source)) {
   tile_bytes_ = kStep * kPanel * dtype_bytes(type_);
   // The kernels prefetch a little beyond the end; a prefetch of unmapped memory is harmless.
-  memory_ = make_host_memory(static_cast<size_t>(panels_ * steps_ * tile_bytes_));
+  memory_ = make_host_memory(static_cast<size_t>(panels() * steps() * tile_bytes_));
   pool.run([&](int thread, int threads) {
     const Share share = share_of(groups(), thread, threads);
-    const int64_t end = std::min(share.end * kGroup, panels_);
+    const int64_t end = std::min(share.end * kGroup, panels());
     for (int64_t p = share.begin * kGroup; p < end; ++p) pack_panel(source, kernels, p);
   });
-  if (!source.bias.empty()) pack_bias(source, kernels);
-}
-
-int64_t CpuPackedLinear::bytes() const {
-  return static_cast<int64_t>(memory_->bytes() + bias_.size() * sizeof(float));
-}
-
-int64_t CpuPackedLinear::source_row(int64_t panel, int64_t lane) const {
-  if (!gate_up_) {
-    const int64_t row = panel * kPanel + lane;
-    return row < n_ ? row : -1;
-  }
-  const int64_t row = (panel / 2) * kPanel + lane;  // even panels: gate, odd: up
-  return row < n_ / 2 ? row + (panel % 2) * (n_ / 2) : -1;
 }
 
 void CpuPackedLinear::pack_panel(const LinearSource& source, const Kernels& kernels,
@@ -107,11 +73,11 @@ void CpuPackedLinear::pack_panel(const LinearSource& source, const Kernels& kern
     if (row >= 0) rows[lane] = find_row(source.weight, row);
   }
   const int64_t step_bytes = group_panels(panel / kGroup) * tile_bytes_;
-  std::byte* tile = memory_->host() + (panel / kGroup) * kGroup * steps_ * tile_bytes_ +
+  std::byte* tile = memory_->host() + (panel / kGroup) * kGroup * steps() * tile_bytes_ +
                     (panel % kGroup) * tile_bytes_;
   alignas(64) std::byte rounded[kPanel][kStep * sizeof(float)];
   int64_t k_begin = 0;
-  for (int64_t unit : units_) {
+  for (int64_t unit : units()) {
     for (int64_t k = 0; k < unit; k += kStep) {
       const int64_t n = std::min(kStep, unit - k);
       const std::byte* words[kPanel];
@@ -138,31 +104,11 @@ void CpuPackedLinear::pack_panel(const LinearSource& source, const Kernels& kern
   }
 }
 
-void CpuPackedLinear::pack_bias(const LinearSource& source, const Kernels& kernels) {
-  std::vector<float> all;
-  for (const WeightRows& part : source.bias) {
-    for (int64_t r = 0; r < part.rows; ++r) {
-      const size_t at = all.size();
-      all.resize(at + static_cast<size_t>(part.cols));
-      kernels.widen(part.dtype, part.data + r * part.row_stride * dtype_bytes(part.dtype),
-                    part.cols, all.data() + at);
-    }
-  }
-  if (all.empty()) return;
-  bias_.assign(static_cast<size_t>(panels_ * kPanel), 0.0f);
-  for (int64_t i = 0; i < panels_ * kPanel; ++i) {
-    const int64_t row = source_row(i / kPanel, i % kPanel);
-    if (row >= 0) bias_[static_cast<size_t>(i)] = all[static_cast<size_t>(row)];
-  }
-}
-
 void CpuPackedLinear::read_row(int64_t n, float* out) const {
-  int64_t panel = n / kPanel;
-  if (gate_up_) panel = n < n_ / 2 ? 2 * (n / kPanel) : 2 * ((n - n_ / 2) / kPanel) + 1;
-  const int64_t lane = gate_up_ ? n % (n_ / 2) % kPanel : n % kPanel;
+  const auto [panel, lane] = place_of(n);
   const int64_t step_bytes = group_panels(panel / kGroup) * tile_bytes_;
   const std::byte* tile = group(panel / kGroup) + (panel % kGroup) * tile_bytes_;
-  for (int64_t unit : units_) {
+  for (int64_t unit : units()) {
     for (int64_t k = 0; k < round_up(unit, kStep); ++k) {
       const std::byte* at = tile + (k / kStep) * step_bytes;
       const int64_t in_step = k % kStep;

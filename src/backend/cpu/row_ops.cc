@@ -9,7 +9,7 @@ namespace tandem::cpu {
 
 void CpuBackend::embedding(const EmbeddingArgs& args) {
   check_args(args);
-  const auto& table = static_cast<const CpuPackedLinear&>(*args.table);
+  const auto& table = static_cast<const CpuLinear&>(*args.table);
   for (size_t i = 0; i < args.ids.size(); ++i) {
     const int64_t row = args.ids[i] - args.first_id;
     if (row < 0 || row >= table.out_features()) continue;
