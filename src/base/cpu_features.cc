@@ -1,6 +1,7 @@
 #include "base/cpu_features.h"
 
 #include <cpuid.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,6 +32,13 @@ CpuFeatures cpu_features() {
   f.avx512_vnni = f.avx512 && __builtin_cpu_supports("avx512vnni");
   f.amx = f.avx512_vnni && amx_present() && amx_allowed();
   return f;
+}
+
+int usable_cores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+  const int cores = CPU_COUNT(&set);
+  return cores > 0 ? cores : 1;
 }
 
 }  // namespace tandem

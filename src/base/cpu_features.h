@@ -14,4 +14,7 @@ struct CpuFeatures {
 /// use tile registers (granted for the whole process, threads made later included).
 CpuFeatures cpu_features();
 
+/// Cores that this process may run on (its affinity mask), at least 1.
+int usable_cores();
+
 }  // namespace tandem

@@ -3,10 +3,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "base/arithmetic.h"
 #include "base/check.h"
+#include "base/cpu_features.h"
 #include "base/memory_info.h"
 #include "model/config_reader.h"
 
@@ -108,8 +108,8 @@ LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint) {
   setup.model_path = options.model_path;
   setup.device = options.device;
   setup.isa = choose_isa(options);
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  setup.threads = options.threads > 0 ? options.threads : std::max(1, cores / options.world_size);
+  setup.threads =
+      options.threads > 0 ? options.threads : std::max(1, usable_cores() / options.world_size);
   setup.time_limit_s = options.rank_timeout_s;
   setup.mc2 = options.use_mc2 == "on"    ? Mc2Mode::kOn
               : options.use_mc2 == "off" ? Mc2Mode::kOff

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/check.h"
+#include "base/cpu_features.h"
 #include "comm/self_test.h"
 #include "model/families.h"
 #include "model/random_model.h"
@@ -71,6 +72,7 @@ RankModel::RankModel(RankContext& ranks, const RankSetup& setup,
   options.device = setup.device;
   options.isa = setup.isa;
   options.threads = setup.threads;
+  options.oversubscribed = ranks.size() * setup.threads > usable_cores();
   backend_ = make_backend(options);
   DeviceCommSpec spec = comm_spec(checkpoint_->spec, split_, setup.decoder);
   spec.threads_per_rank = setup.threads;

@@ -20,9 +20,7 @@ namespace tandem::test {
 namespace {
 
 const std::vector<std::string> kModelTypes = {"llama", "mistral", "qwen", "qwen2", "qwen3"};
-// The larger worlds, whose ranks take turns on two cores, are covered through the command line
-// (digest_test.cc).
-const std::vector<int> kWorldSizes = {1, 2, 3};
+const std::vector<int> kWorldSizes = {1, 2, 3, 4, 5, 7, 8};
 
 std::vector<int32_t> narrow(const std::vector<int64_t>& ids) { return {ids.begin(), ids.end()}; }
 

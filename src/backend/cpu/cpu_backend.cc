@@ -3,7 +3,6 @@
 #include <fmt/ranges.h>
 
 #include <cstring>
-#include <thread>
 
 #include "backend/checks.h"
 #include "base/check.h"
@@ -42,10 +41,9 @@ std::unique_ptr<Backend> make_cpu_backend(const BackendOptions& options) {
   if (options.threads < 1 || options.threads > 4096) {
     bad_input("threads is {}: use a number from 1 to 4096", options.threads);
   }
-  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
   ThreadPool::Options threads;
   threads.threads = options.threads;
-  threads.spin_us = options.oversubscribed || options.threads > cores ? 0 : 100;
+  threads.spin_us = options.oversubscribed || options.threads > usable_cores() ? 0 : 100;
   return std::make_unique<CpuBackend>(kernels_of(isa), threads);
 }
 

@@ -10,14 +10,13 @@
 // - A gather area is written before its own barrier, so it needs two, like the arenas.
 #include "comm/shm/shm_comm.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <numeric>
 
 #include "backend/host_buffer.h"
 #include "base/arithmetic.h"
 #include "base/check.h"
+#include "base/cpu_features.h"
 #include "comm/layout.h"
 
 namespace tandem {
@@ -28,11 +27,6 @@ namespace {
 constexpr auto kSpin = std::chrono::microseconds(200);
 /// Columns of a slice are a multiple of this: one cache line of floats.
 constexpr int64_t kSliceColumns = 16;
-
-int usable_cores() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-}
 
 /// What two ranks that meet must agree on, in 64 bits.
 uint64_t call_tag(uint64_t kind, int64_t rows, int64_t cols) {
