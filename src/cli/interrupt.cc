@@ -16,12 +16,10 @@ namespace tandem::cli {
 namespace {
 
 // A signal handler has no argument of ours: what it touches must be reachable from here.
-std::atomic<bool> interrupted{false};
 std::atomic<int> wake_fd{-1};
 
 void on_interrupt(int) {
   const int saved = errno;
-  interrupted.store(true);
   const int fd = wake_fd.load();
   if (fd >= 0) {
     const char byte = 'i';
@@ -42,7 +40,6 @@ InterruptGuard::InterruptGuard() : state_(std::make_unique<State>()) {
   if (pipe2(state_->pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
     fail(ErrorCode::kResource, "no pipe for signals: errno {}", errno);
   }
-  interrupted.store(false);
   wake_fd.store(state_->pipe[1]);
   struct sigaction action {};
   action.sa_handler = on_interrupt;
@@ -61,10 +58,12 @@ InterruptGuard::~InterruptGuard() {
 int InterruptGuard::fd() const { return state_->pipe[0]; }
 
 bool InterruptGuard::take() {
+  // The bytes are all there is to know: a flag beside them could be seen without its byte, and the
+  // byte that comes later would be a second interrupt.
+  bool any = false;
   char bytes[64];
-  while (read(state_->pipe[0], bytes, sizeof bytes) > 0) {
-  }
-  return interrupted.exchange(false);
+  while (read(state_->pipe[0], bytes, sizeof bytes) > 0) any = true;
+  return any;
 }
 
 namespace {

@@ -7,7 +7,7 @@
 
 namespace tandem::cli {
 
-/// While it lives, SIGINT sets a flag. One at a time in a process: a signal has one handler.
+/// While it lives, SIGINT is noted. One at a time in a process: a signal has one handler.
 class InterruptGuard {
  public:
   InterruptGuard();

@@ -26,6 +26,11 @@ struct LineEditor::Terminal {
     el_set(edit, EL_EDITOR, "emacs");
     el_set(edit, EL_SIGNAL, 0);
     el_set(edit, EL_GETCFN, &Terminal::next_character);
+    // Also between lines keys come one by one and unseen: what is typed ahead must reach the editor
+    // as it was typed. The terminal's own line discipline would show it twice and turn Ctrl-D into
+    // a mark that is lost when the editor takes over. Ctrl-C stays a signal.
+    el_set(edit, EL_SETTY, "-x", "-icanon", "-echo", nullptr);
+    el_set(edit, EL_PREP_TERM, 1);  // before the first prompt invites somebody to type
     HistEvent event{};
     ::history(history, &event, H_SETSIZE, 500);
     ::history(history, &event, H_SETUNIQUE, 1);

@@ -16,8 +16,9 @@
 namespace tandem::cli {
 namespace {
 
-/// What runs in the child: lines come back in brackets; "busy" waits until Ctrl-C stops it.
-int echo_lines() {
+/// What runs in the child: lines come back in brackets; "busy" waits until Ctrl-C stops it, "wait"
+/// for a byte from `parent`.
+int echo_lines(int parent) {
   InterruptGuard interrupts;
   LineEditor editor("> ", &interrupts);
   std::string line;
@@ -35,6 +36,13 @@ int echo_lines() {
       while (read(stopped[0], &byte, 1) < 0) {
       }
       std::printf("[stopped]\n");
+    } else if (line == "wait") {
+      std::printf("[waiting]\n");
+      std::fflush(stdout);
+      char byte = 0;
+      while (read(parent, &byte, 1) < 0) {
+      }
+      std::printf("[done]\n");
     } else {
       std::printf("[%s]\n", line.c_str());
     }
@@ -48,18 +56,21 @@ int echo_lines() {
 class Terminal {
  public:
   Terminal() {
+    EXPECT_EQ(pipe(to_child_), 0);
     child_ = forkpty(&fd_, nullptr, nullptr, nullptr);
     if (child_ == 0) {
       setenv("TERM", "dumb", 1);
       unsetenv("LC_ALL");
       unsetenv("LANG");
-      _exit(echo_lines());
+      _exit(echo_lines(to_child_[0]));
     }
   }
   ~Terminal() {
     kill(child_, SIGKILL);
     waitpid(child_, nullptr, 0);
     close(fd_);
+    close(to_child_[0]);
+    close(to_child_[1]);
   }
   void type(const std::string& keys) {
     EXPECT_EQ(write(fd_, keys.data(), keys.size()), ssize_t(keys.size()));
@@ -83,6 +94,9 @@ class Terminal {
     ADD_FAILURE() << "no \"" << text << "\" on the screen: " << screen_;
     return false;
   }
+  /// Ends the child's "wait".
+  void release() const { EXPECT_EQ(write(to_child_[1], "x", 1), 1); }
+  const std::string& screen() const { return screen_; }
   int exit_code() {
     int status = 0;
     waitpid(child_, &status, 0);
@@ -91,6 +105,7 @@ class Terminal {
 
  private:
   int fd_ = -1;
+  int to_child_[2] = {-1, -1};
   pid_t child_ = -1;
   std::string screen_;
   size_t seen_ = 0;
@@ -128,6 +143,22 @@ TEST(LineEditor, CtrlCClearsTheLineAndStopsWork) {
   terminal.type("\x04");
   ASSERT_TRUE(terminal.await("[end]"));
   EXPECT_EQ(terminal.exit_code(), 0);
+}
+
+/// Keys that come while nobody reads: none is lost, none is shown before its turn, Ctrl-D included.
+TEST(LineEditor, TypedAheadKeysReachTheEditor) {
+  Terminal terminal;
+  ASSERT_TRUE(terminal.await("> "));
+  terminal.type("wait\n");
+  ASSERT_TRUE(terminal.await("[waiting]"));
+  terminal.type("twce\x02\x02i\n\x04");  // Ctrl-B: one character back
+  usleep(20000);  // the terminal has them meanwhile; the result must be the same without
+  terminal.release();
+  ASSERT_TRUE(terminal.await("[done]"));
+  ASSERT_TRUE(terminal.await("[twice]"));
+  ASSERT_TRUE(terminal.await("[end]"));
+  EXPECT_EQ(terminal.exit_code(), 0);
+  EXPECT_THAT(terminal.screen(), testing::HasSubstr("[waiting]\r\n[done]"));
 }
 
 }  // namespace
