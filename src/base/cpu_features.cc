@@ -8,11 +8,20 @@
 namespace tandem {
 namespace {
 
+/// The operating system saves and restores tile configuration and data.
+bool tiles_enabled() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return false;
+  constexpr unsigned kTileState = 3u << 17;
+  asm("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+  return (a & kTileState) == kTileState;
+}
+
 bool amx_present() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
   constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24, kInt8 = 1u << 25;
-  return (d & kBf16) && (d & kTile) && (d & kInt8);
+  return (d & kBf16) && (d & kTile) && (d & kInt8) && tiles_enabled();
 }
 
 bool amx_allowed() {

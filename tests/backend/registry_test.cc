@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "backend/backend.h"
+#include "base/cpu_features.h"
 #include "tandem/error.h"
 
 namespace tandem {
@@ -23,6 +24,12 @@ TEST(Registry, RefusesAbsentDevicesAndInstructionSetsByName) {
   EXPECT_THAT(refusal({.device = "tpu"}), HasSubstr("'tpu'"));
   EXPECT_THAT(refusal({.isa = "neon"}), HasSubstr("present: portable"));
   EXPECT_THAT(refusal({.threads = 0}), HasSubstr("threads is 0"));
+}
+
+TEST(Registry, AmxIsRefusedWhereItIsAbsent) {
+  if (cpu_features().amx) GTEST_SKIP() << "this processor has AMX";
+  EXPECT_THAT(refusal({.isa = "amx"}), HasSubstr("'amx' is not present"));
+  EXPECT_THAT(refusal({.isa = "amx"}), HasSubstr(available_isas().back()));
 }
 
 TEST(Registry, AutoIsTheBestPresent) {

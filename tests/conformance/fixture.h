@@ -1,4 +1,5 @@
-// Backends of every instruction set present, random data, and matrices for the conformance lists.
+// Backends of every instruction set present (and of AMX in software everywhere), random data, and
+// matrices for the conformance lists.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -10,9 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "backend/backend.h"
+#include "backend/cpu/cpu_backend.h"
 #include "base/arithmetic.h"
 #include "base/half.h"
+#include "support/software_tiles.h"
 
 namespace tandem::testing {
 
@@ -27,10 +29,15 @@ inline std::vector<Variant> variants() {
   for (const std::string& isa : available_isas()) {
     for (int threads : {1, 2, 3}) all.push_back({isa, threads});
   }
+  for (int threads : {1, 3}) all.push_back({software_tile_kernels().isa, threads});
   return all;
 }
 
 inline std::unique_ptr<Backend> make(const Variant& v) {
+  if (v.isa == software_tile_kernels().isa) {
+    return std::make_unique<cpu::CpuBackend>(software_tile_kernels(),
+                                             ThreadPool::Options{.threads = v.threads});
+  }
   BackendOptions options;
   options.isa = v.isa;
   options.threads = v.threads;

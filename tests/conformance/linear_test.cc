@@ -175,6 +175,23 @@ TEST(LinearConformance, ManyRowsInSeveralPasses) {
   }
 }
 
+TEST(LinearConformance, LongUnitsAndManyPanels) {
+  // Units longer than what is multiplied at once, more outputs than one thread takes together.
+  const Case c{"", B, B, B, 16 * 35 + 2, {600, 40, 32, 300, 30}, {0, 0, 2, 0, 2}, true};
+  for (int64_t rows : {16, 49}) {
+    const Data d = make_data(c, rows);
+    const auto expected = reference(c, d, rows);
+    for (const Variant& v : variants()) {
+      if (v.isa == "portable" || v.threads == 2) continue;
+      const auto got = run(*make(v), c, d, rows);
+      for (size_t s = 0; s < got.size(); ++s) {
+        expect_finished(c, d, expected[s], got[s], rows);
+      }
+      EXPECT_FALSE(HasFailure()) << v.isa << ", threads " << v.threads << ", rows " << rows;
+    }
+  }
+}
+
 TEST(LinearConformance, DenormalsAreFlushedAndNanStays) {
   Case c{"", B, B, B, 16, {32}, {0}};
   Data d = make_data(c, 1);

@@ -13,6 +13,7 @@ namespace tandem::cpu {
 namespace {
 
 const Kernels& kernels_of(std::string_view isa) {
+  if (isa == "amx") return amx_kernels();
   if (isa == "avx512") return avx512_kernels();
   if (isa == "avx2") return avx2_kernels();
   return portable_kernels();
@@ -25,6 +26,7 @@ std::vector<std::string> present_isas() {
   std::vector<std::string> isas{"portable"};
   if (features.avx2) isas.emplace_back("avx2");
   if (features.avx512) isas.emplace_back("avx512");
+  if (features.amx) isas.emplace_back("amx");
   return isas;
 }
 

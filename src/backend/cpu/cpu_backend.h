@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/kv_cache.h"
+#include "backend/cpu/linear_tiles.h"
 #include "backend/cpu/packed_linear.h"
 #include "backend/cpu/storage.h"
 #include "base/thread_pool.h"
@@ -51,6 +52,7 @@ class CpuBackend final : public Backend {
  private:
   void linear_few_rows(const LinearArgs& args, const CpuPackedLinear& weight);
   void linear_many_rows(const LinearArgs& args, const CpuPackedLinear& weight);
+  void linear_tiles(const LinearArgs& args, const CpuPackedLinear& weight);
   /// Runs fn(begin, end) over items [0, count): on the caller when `work` (about: floats touched)
   /// is too little for a meeting of the threads, else shared out.
   template <typename F>
@@ -60,6 +62,7 @@ class CpuBackend final : public Backend {
   ThreadPool pool_;
   std::vector<Scratch> scratch_;  ///< one per thread
   Scratch shared_;                ///< written by all threads in turn, read by all
+  TilePlan tile_plan_;            ///< keeps its memory
   int64_t macs_ = 0;
 };
 

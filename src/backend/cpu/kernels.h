@@ -77,6 +77,8 @@ struct UnitSums {
   double sum_exp = 0;
 };
 
+struct TileKernels;  // tiles.h
+
 struct Kernels {
   const char* isa = "";
   int max_rows = 0;   ///< rows that `chain` takes at once
@@ -104,6 +106,9 @@ struct Kernels {
   void (*exp)(const float* x, int64_t n, float* out) = nullptr;  ///< for tests
   /// 16 rows of 16 32-bit words -> out[column][row]; a null row reads as zeros.
   void (*transpose)(const std::byte* const* rows, std::byte* out) = nullptr;
+
+  /// bfloat16 products of many rows through a matrix unit, or nullptr.
+  const TileKernels* tiles = nullptr;
 };
 
 /// kF32 -> 0, kBF16 -> 1, kF16 -> 2: the index into tables by type.
@@ -114,5 +119,6 @@ constexpr int type_index(DType type) {
 const Kernels& portable_kernels();
 const Kernels& avx2_kernels();
 const Kernels& avx512_kernels();
+const Kernels& amx_kernels();
 
 }  // namespace tandem::cpu

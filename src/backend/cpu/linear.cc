@@ -241,7 +241,9 @@ void CpuBackend::linear(const LinearArgs& args) {
   check_args(args, weight.gate_up());
   if (args.in.rows == 0 || weight.out_features() == 0) return;
   macs_ += args.in.rows * weight.out_features() * weight.k();
-  if (args.in.rows <= kFewRows) {
+  if (tiles_serve(kernels_, args, weight)) {
+    linear_tiles(args, weight);
+  } else if (args.in.rows <= kFewRows) {
     linear_few_rows(args, weight);
   } else {
     linear_many_rows(args, weight);
