@@ -24,8 +24,10 @@ struct EngineOptions {
   int world_size = 1;
   int threads = 0;  ///< per rank; 0: cores / world_size, at least 1
   std::string device = "cpu";
-  std::string isa = "auto";      ///< auto | portable | avx2 | avx512 | amx
-  std::string dtype = "auto";    ///< auto (as stored) | float32 | bfloat16 | float16
+  std::string isa = "auto";    ///< auto | portable | avx2 | avx512 | amx
+  std::string dtype = "auto";  ///< auto (as stored) | float32 | bfloat16 | float16
+  std::string kv_cache =
+      "auto";  ///< auto (as dtype; int8 where config.json says so) | int8 | bf16 | f16 | f32
   std::string use_mc2 = "auto";  ///< on | off | auto
   int64_t max_seq_len = 0;       ///< prompt + output; 0: the model's limit, as far as memory goes
   int64_t max_batch = 8;
@@ -71,6 +73,7 @@ struct RankReport {
 
 struct EngineInfo {
   std::string family, device, isa, dtype;
+  std::string kv_cache;  ///< type of cached keys and values, spelled as dtype
   int world_size = 1;
   int threads = 1;
   int64_t vocab_size = 0;

@@ -91,8 +91,8 @@ void check_spec(const KvCacheSpec& spec) {
   require(spec.layers >= 0 && spec.kv_heads >= 0 && spec.blocks >= 0, "make_kv_cache",
           "layers, kv_heads or blocks", -1, 0);
   require(spec.head_dim > 0, "make_kv_cache", "head_dim", spec.head_dim, 1);
-  if (!is_activation(spec.dtype)) {
-    unsupported("a key/value cache of type {} is not built yet: use float32, bfloat16 or float16",
+  if (!is_activation(spec.dtype) && spec.dtype != DType::kI8) {
+    unsupported("a key/value cache of type {}: use float32, bfloat16, float16 or int8",
                 dtype_name(spec.dtype));
   }
 }

@@ -53,7 +53,8 @@ struct KvCacheSpec {
   int64_t layers = 0;
   int64_t kv_heads = 0;  ///< of this rank; 0 is legal
   int64_t head_dim = 0;
-  DType dtype = DType::kBF16;
+  DType dtype =
+      DType::kBF16;    ///< kI8: with a float32 scale per head and token, for keys and values
   int64_t blocks = 0;  ///< pages of kKeyBlock tokens, the same number on all ranks
 };
 
@@ -137,7 +138,7 @@ struct HeadSegment {
 
 /// Softmax attention of each row over the keys at positions <= its own (and > position - window,
 /// when window > 0) of its sequence. out is T [rows, q_heads * round_up(head_dim, kStep)], padding
-/// left alone.
+/// left alone. T and the cache's type are independent.
 struct AttentionArgs {
   Matrix q;
   const DeviceBatch* batch = nullptr;

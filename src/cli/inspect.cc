@@ -39,6 +39,7 @@ void add_inspect(CLI::App& app) {
   struct Options {
     std::string folder;
     int world_size = 1;
+    std::string kv_cache = "auto";
     bool json = false;
   };
   auto options = std::make_shared<Options>();
@@ -46,9 +47,10 @@ void add_inspect(CLI::App& app) {
       app.add_subcommand("inspect", "Family, sizes, and who gets which heads, columns and rows");
   command->add_option("DIR,--model_path", options->folder, "Hugging Face folder")->required();
   command->add_option("--world_size", options->world_size, "ranks");
+  command->add_option("--kv_cache", options->kv_cache, "auto, int8, bf16, f16 or f32");
   command->add_flag("--json", options->json, "result as JSON on stdout");
   command->callback([options] {
-    const std::string text = inspect_json(options->folder, options->world_size);
+    const std::string text = inspect_json(options->folder, options->world_size, options->kv_cache);
     if (options->json) {
       fmt::print("{}\n", text);
     } else {

@@ -37,6 +37,9 @@ void add_engine_options(CLI::App& command, ModelOptions& o) {
   command.add_option("--device", e.device, "cpu, cuda or ascend");
   command.add_option("--isa", e.isa, "auto, portable, avx2, avx512 or amx, on all ranks");
   command.add_option("--dtype", e.dtype, "auto (as stored), float32, bfloat16 or float16");
+  command.add_option("--kv_cache", e.kv_cache,
+                     "type of cached keys and values: auto (as --dtype; int8 where the checkpoint "
+                     "asks for it), int8, bf16, f16 or f32");
   command.add_option("--max_seq_len", e.max_seq_len, "prompt + output of one sequence")
       ->default_str("the model's limit")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));

@@ -44,7 +44,7 @@ class EngineSubject final : public BenchSubject {
     facts.threads = info.threads;
     facts.load_s = info.load_s;
     facts.weight_bytes = (block_macs_ + head_macs_) * bytes;
-    facts.kv_bytes_per_token = kv_values() * bytes;
+    facts.kv_bytes_per_token = kv_bytes();
     facts.flops_per_token = 2 * block_macs_;
     return facts;
   }
@@ -113,10 +113,15 @@ class EngineSubject final : public BenchSubject {
   }
 
   /// Keys and values of one token, all layers.
-  double kv_values() const {
+  double kv_bytes() const {
     const HfFolder folder = open_model_config(model_);
     const ModelSpec spec = read_model_spec(folder.config, folder.config_path);
-    return 2.0 * static_cast<double>(spec.layers * spec.kv_heads * spec.head_dim);
+    DType type = DType::kF32;
+    for (DType t : {DType::kBF16, DType::kF16, DType::kI8}) {
+      if (engine_->info().kv_cache == dtype_name(t)) type = t;
+    }
+    return 2.0 *
+           static_cast<double>(spec.layers * spec.kv_heads * cache_bytes(type, spec.head_dim));
   }
 
   std::unique_ptr<Engine> engine_;

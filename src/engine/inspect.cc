@@ -36,16 +36,17 @@ std::string tokenizer_of(const std::string& folder) {
 
 }  // namespace
 
-std::string inspect_json(const std::string& folder, int world_size) {
+std::string inspect_json(const std::string& folder, int world_size, const std::string& kv_cache) {
   if (world_size < 1 || world_size > 1024)
     bad_input("--world_size is {}; expected 1 to 1024", world_size);
   const auto checkpoint = Checkpoint::open(folder);
   const ModelSpec& spec = checkpoint->spec;
   const DType stored = checkpoint->weights->stored_dtype();
+  const DType cache = cache_type(kv_cache, spec, stored);
   const ModelSplit split = split_model(spec, world_size);
   Json::Array ranks;
   for (int r = 0; r < world_size; ++r) {
-    const Shard s = shard_of(spec, split, r, stored, stored);
+    const Shard s = shard_of(spec, split, r, stored, cache);
     Json::Object rank;
     rank.emplace_back("query_heads", range_json(s.q_heads));
     rank.emplace_back("kv_heads", range_json(s.kv_heads));
@@ -63,6 +64,7 @@ std::string inspect_json(const std::string& folder, int world_size) {
   out.emplace_back("architecture", spec.architecture);
   out.emplace_back("parameters", parameter_count(spec));
   out.emplace_back("dtype", std::string(dtype_name(stored)));
+  out.emplace_back("kv_cache", std::string(dtype_name(cache)));
   out.emplace_back("tokenizer", tokenizer_of(folder));
   out.emplace_back("hidden_size", spec.hidden);
   out.emplace_back("layers", spec.layers);

@@ -100,6 +100,15 @@ void plan_cache(const EngineOptions& options, const Needs& need, LoadPlan& plan)
 
 }  // namespace
 
+DType cache_type(const std::string& kv_cache, const ModelSpec& spec, DType compute) {
+  if (kv_cache == "auto") return spec.int8_cache ? DType::kI8 : compute;
+  if (kv_cache == "int8") return DType::kI8;
+  if (kv_cache == "bf16") return DType::kBF16;
+  if (kv_cache == "f16") return DType::kF16;
+  if (kv_cache == "f32") return DType::kF32;
+  bad_input("--kv_cache is \"{}\"; expected auto, int8, bf16, f16 or f32", kv_cache);
+}
+
 LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint) {
   check_options(options);
   const ModelSpec& spec = checkpoint.spec;
@@ -115,7 +124,7 @@ LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint) {
               : options.use_mc2 == "off" ? Mc2Mode::kOff
                                          : Mc2Mode::kAuto;
   setup.decoder.compute = activation_type(options, checkpoint);
-  setup.decoder.cache = setup.decoder.compute;
+  setup.decoder.cache = cache_type(options.kv_cache, spec, setup.decoder.compute);
   const DType weight = setup.decoder.compute == DType::kF32 ? checkpoint.weights->stored_dtype()
                                                             : setup.decoder.compute;
 

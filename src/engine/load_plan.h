@@ -17,6 +17,9 @@ struct LoadPlan {
 /// what there is.
 LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint);
 
+/// What --kv_cache comes to: "auto" is the type of the activations, or int8 where the checkpoint
+/// asks for it. Throws Error(kBadInput).
+DType cache_type(const std::string& kv_cache, const ModelSpec& spec, DType compute);
 /// generation_config.json's sampling: without do_sample greedy; else its keys with transformers'
 /// defaults (top_k 50).
 SamplingParams default_sampling(const HfFolder& folder);

@@ -33,7 +33,7 @@ RankSetup decode_setup(const std::vector<std::byte>& bytes) {
   s.isa = r.string("isa");
   s.threads = static_cast<int>(r.integer("threads", 1, 4096));
   s.decoder.compute = static_cast<DType>(r.integer("compute", 0, 2));
-  s.decoder.cache = static_cast<DType>(r.integer("cache", 0, 2));
+  s.decoder.cache = static_cast<DType>(r.integer("cache", 0, 3));
   s.decoder.blocks = r.integer("blocks", 1, kAny);
   s.decoder.max_rows = r.integer("max_rows", 1, kAny);
   s.decoder.max_logit_rows = r.integer("max_logit_rows", 1, kAny);

@@ -68,6 +68,7 @@ struct ModelSpec {
   int64_t max_positions = 0;  ///< prompt + output, scaling included
   double norm_eps = 1e-6;
   bool tied = false;
+  bool int8_cache = false;  ///< the checkpoint asks for keys and values in int8
   RopeSpec rope;
   std::vector<int64_t> window;  ///< per layer, 0: none
   std::vector<WeightRule> weights;

@@ -56,7 +56,7 @@ Shard shard_of(const ModelSpec& spec, const ModelSplit& split, int rank, DType w
       dtype_bytes(weight) * shard_elements(spec, shard.q_heads.size(), shard.kv_heads.size(),
                                            shard.ff_columns.size(), shard.vocab_rows.size());
   shard.kv_bytes_per_token =
-      2 * spec.layers * shard.kv_heads.size() * spec.head_dim * dtype_bytes(cache);
+      2 * spec.layers * shard.kv_heads.size() * cache_bytes(cache, spec.head_dim);
   return shard;
 }
 

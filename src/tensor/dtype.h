@@ -44,6 +44,12 @@ constexpr std::string_view dtype_name(DType type) {
   return "?";
 }
 
+/// Bytes of one head's key (or value) of one token in a cache of this type: int8 has a float32
+/// scale.
+constexpr int64_t cache_bytes(DType type, int64_t head_dim) {
+  return head_dim * dtype_bytes(type) + (type == DType::kI8 ? 4 : 0);
+}
+
 constexpr bool is_16bit(DType type) { return type == DType::kBF16 || type == DType::kF16; }
 
 }  // namespace tandem

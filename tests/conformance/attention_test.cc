@@ -1,12 +1,14 @@
 // rope_append() and attention(): against softmax in double, and bit for bit over instruction sets,
 // threads, chunking, batching and recycled pages.
+#include <numeric>
+
 #include "conformance/fixture.h"
 
 namespace tandem::testing {
 namespace {
 
 struct Shape {
-  DType type;
+  DType type, cache;
   int64_t head_dim, q_heads, kv_heads, window;
   float q_scale = 1;
 };
@@ -41,7 +43,7 @@ class Runner {
   Runner(const Shape& s, const Variant& v, int64_t pages)
       : s_(s),
         backend_(make(v)),
-        cache_(backend_->make_kv_cache({2, s.kv_heads, s.head_dim, s.type, pages})),
+        cache_(backend_->make_kv_cache({2, s.kv_heads, s.head_dim, s.cache, pages})),
         rope_(backend_->make_rope_tables(s.head_dim / 2)),
         batch_(backend_->make_batch()) {
     rope_->set_rows(3, 0, rope_rows(s, 400, s.q_scale));
@@ -105,19 +107,44 @@ class Runner {
   std::unique_ptr<DeviceBatch> batch_;
 };
 
+/// One head of keys or values as the cache gives it back.
+std::vector<double> cached(DType type, const std::vector<float>& x) {
+  std::vector<double> out;
+  if (type != DType::kI8) {
+    for (float v : x) out.push_back(rounded(type, v));
+    return out;
+  }
+  float top = 0;
+  for (float v : x) top = std::max(top, std::abs(v));
+  const float scale = top / 127;
+  for (float v : x) out.push_back(static_cast<double>(std::nearbyint(v / scale)) * scale);
+  return out;
+}
+
 /// Softmax attention of one sequence in double.
 std::vector<double> reference(const Shape& s, const Sequence& q) {
   const int64_t padded = round_up(s.head_dim, kStep), half = s.head_dim / 2;
   const int64_t width = (s.q_heads + 2 * s.kv_heads) * s.head_dim;
   const auto table = rope_rows(s, q.tokens, s.q_scale);
-  const auto turned = [&](int64_t t, int64_t head, int64_t d) {
+  const auto turned = [&](int64_t t, int64_t head) {
     const float* x = &q.qkv[static_cast<size_t>(t * width + head * s.head_dim)];
     const float* row = &table[static_cast<size_t>(t * (2 * half + 1))];
-    const double c = row[d % half], n = row[half + d % half];
-    const double y = d < half ? x[d] * c - x[d + half] * n : x[d] * c + x[d - half] * n;
-    return static_cast<double>(
-        rounded(s.type, static_cast<float>(head < s.q_heads ? y * s.q_scale : y)));
+    std::vector<float> y;
+    for (int64_t d = 0; d < s.head_dim; ++d) {
+      const float c = row[d % half], n = row[half + d % half];
+      y.push_back(d < half ? x[d] * c - x[d + half] * n : x[d] * c + x[d - half] * n);
+      if (head < s.q_heads) y.back() *= s.q_scale;
+    }
+    return cached(head < s.q_heads ? s.type : s.cache, y);
   };
+  std::vector<std::vector<double>> keys, values;  // [token * kv_heads + head][head_dim]
+  for (int64_t t = 0; t < q.tokens; ++t) {
+    for (int64_t h = 0; h < s.kv_heads; ++h) {
+      keys.push_back(turned(t, s.q_heads + h));
+      const auto at = q.qkv.begin() + t * width + (s.q_heads + s.kv_heads + h) * s.head_dim;
+      values.push_back(cached(s.cache, {at, at + s.head_dim}));
+    }
+  }
   std::vector<double> out(static_cast<size_t>(q.tokens * s.q_heads * padded));
   for (int64_t t = 0; t < q.tokens; ++t) {
     for (int64_t h = 0; h < s.q_heads; ++h) {
@@ -125,10 +152,10 @@ std::vector<double> reference(const Shape& s, const Sequence& q) {
       const int64_t begin = s.window > 0 ? std::max<int64_t>(0, t - s.window + 1) : 0;
       std::vector<double> p;
       double top = -1e300, sum = 0;
+      const auto query = turned(t, h);
       for (int64_t j = begin; j <= t; ++j) {
-        double dot = 0;
-        for (int64_t d = 0; d < s.head_dim; ++d)
-          dot += turned(t, h, d) * turned(j, s.q_heads + kv, d);
+        const auto& key = keys[static_cast<size_t>(j * s.kv_heads + kv)];
+        const double dot = std::inner_product(query.begin(), query.end(), key.begin(), 0.0);
         p.push_back(dot / std::sqrt(static_cast<double>(s.head_dim)));
         top = std::max(top, p.back());
       }
@@ -136,9 +163,8 @@ std::vector<double> reference(const Shape& s, const Sequence& q) {
       for (int64_t d = 0; d < s.head_dim; ++d) {
         double acc = 0;
         for (int64_t j = begin; j <= t; ++j) {
-          const size_t at =
-              static_cast<size_t>(j * width + (s.q_heads + s.kv_heads + kv) * s.head_dim + d);
-          acc += p[static_cast<size_t>(j - begin)] * rounded(s.type, q.qkv[at]);
+          acc += p[static_cast<size_t>(j - begin)] *
+                 values[static_cast<size_t>(j * s.kv_heads + kv)][static_cast<size_t>(d)];
         }
         out[static_cast<size_t>((t * s.q_heads + h) * padded + d)] = acc / sum;
       }
@@ -147,9 +173,22 @@ std::vector<double> reference(const Shape& s, const Sequence& q) {
   return out;
 }
 
+constexpr DType kF32 = DType::kF32, kBF16 = DType::kBF16, kF16 = DType::kF16, kI8 = DType::kI8;
 const Shape kShapes[] = {
-    {DType::kBF16, 64, 4, 2, 0},   {DType::kF32, 24, 3, 3, 0, 1.5f}, {DType::kF16, 16, 6, 1, 0},
-    {DType::kBF16, 128, 2, 1, 70}, {DType::kF32, 40, 9, 1, 5},
+    {kBF16, kBF16, 64, 4, 2, 0},
+    {kF32, kF32, 24, 3, 3, 0, 1.5f},
+    {kF16, kF16, 16, 6, 1, 0},
+    {kBF16, kBF16, 128, 2, 1, 70},
+    {kF32, kF32, 40, 9, 1, 5},
+    // Caches of another type than the activations; more heads to a key than kernels take at once.
+    {kBF16, kI8, 64, 4, 2, 0},
+    {kF32, kI8, 24, 3, 3, 0, 1.5f},
+    {kF16, kI8, 40, 26, 1, 0},
+    {kBF16, kI8, 128, 2, 1, 70},
+    {kBF16, kF32, 64, 3, 1, 5},
+    {kF32, kBF16, 40, 9, 3, 0},
+    {kF32, kF16, 32, 13, 1, 0},
+    {kF16, kBF16, 80, 7, 1, 0},
 };
 
 TEST(AttentionConformance, CloseToDouble) {

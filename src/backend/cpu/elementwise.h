@@ -138,7 +138,9 @@ void softmax_kernel(const SoftmaxArgs& a) {
   V s[4];
   V top = lowest;
   for (int i = 0; i < 4; ++i) {
-    s[i] = V::mul(V::load(a.s + 16 * i), V::set1(a.scale));
+    s[i] = V::load(a.s + 16 * i);
+    if (a.key_scales != nullptr) s[i] = V::mul(s[i], V::load(a.key_scales + 16 * i));
+    s[i] = V::mul(s[i], V::set1(a.scale));
     s[i] = V::select(s[i], lowest, a.begin - 16 * i, a.end - 16 * i);
     top = V::max(top, s[i]);
   }
@@ -150,15 +152,59 @@ void softmax_kernel(const SoftmaxArgs& a) {
     V p = vexp(V::sub(s[i], V::set1(max)));
     p = V::select(p, zero, a.begin - 16 * i, a.end - 16 * i);
     sum = V::add(sum, p);
+    if (a.value_scales != nullptr) {
+      p = V::mul(p, V::load(a.value_scales + 16 * i));
+      p = V::select(p, zero, a.begin - 16 * i, a.end - 16 * i);
+    }
     V::store(a.p + (i / 2) * a.p_half + (i % 2) * 16, round_to(a.type, p));
   }
-  float scale[16];
-  V::store(scale, alpha);
+  float lanes[16];
+  V::store(lanes, alpha);
+  *a.alpha = lanes[0];
   *a.max = max;
-  *a.sum = *a.sum * scale[0] + V::reduce_add(sum);
-  for (int64_t i = 0; i < a.acc_n; i += 16) {
-    V::store(a.acc + i, V::mul(V::load(a.acc + i), alpha));
+  *a.sum = *a.sum * lanes[0] + V::reduce_add(sum);
+}
+
+void rope_kernel(const RopeArgs& a) {
+  const V scale = V::set1(a.q_scale != nullptr ? *a.q_scale : 1.0f);
+  for (int64_t i = 0; i < a.half; i += 16) {
+    const int m = lanes_at(i, a.half);
+    const V cos = V::load_n(a.cos + i, m), sin = V::load_n(a.sin + i, m);
+    const V x = V::load_n(a.in + i, m), y = V::load_n(a.in + a.half + i, m);
+    V low = V::sub(V::mul(x, cos), V::mul(y, sin));
+    V high = V::add(V::mul(y, cos), V::mul(x, sin));
+    if (a.q_scale != nullptr) {
+      low = V::mul(low, scale);
+      high = V::mul(high, scale);
+    }
+    V::store_n(a.out + i, low, m);
+    V::store_n(a.out + a.half + i, high, m);
   }
+  for (int64_t i = 2 * a.half; i < a.head_dim; i += 16) {
+    const int m = lanes_at(i, a.head_dim);
+    const V x = V::load_n(a.in + i, m);
+    V::store_n(a.out + i, a.q_scale != nullptr ? V::mul(x, scale) : x, m);
+  }
+}
+
+float quantize_kernel(const float* x, int64_t n, int8_t* q) {
+  const V zero = V::set1(0.0f);
+  V top = zero;
+  bool nan = false;
+  for (int64_t i = 0; i < n; i += 16) {
+    const V v = V::load_n(x + i, lanes_at(i, n));
+    nan = nan || V::any_nan(v);
+    top = V::max(top, V::max(v, V::sub(zero, v)));
+  }
+  const float scale = nan ? __builtin_nanf("") : V::reduce_max(top) / 127.0f;
+  const bool usable = scale > 0.0f && scale < __builtin_inff();
+  const V magic = V::set1(12582912.0f);  // 1.5 * 2^23: the integer appears in the low bits
+  for (int64_t i = 0; i < n; i += 16) {
+    const int m = lanes_at(i, n);
+    const V v = usable ? V::div(V::load_n(x + i, m), V::set1(scale)) : zero;
+    V::store_low_bytes_n(q + i, V::add(v, magic), m);
+  }
+  return scale;
 }
 
 void divide_kernel(const float* x, float d, int64_t n, DType type, std::byte* out) {
@@ -213,6 +259,8 @@ void set_elementwise(Kernels& k) {
   k.store = store_kernel;
   k.rms_norm = rms_norm_kernel;
   k.softmax = softmax_kernel;
+  k.rope = rope_kernel;
+  k.quantize = quantize_kernel;
   k.divide = divide_kernel;
   k.silu_mul = silu_mul_kernel;
   k.unit_sums = unit_sums_kernel;

@@ -57,18 +57,45 @@ struct NormArgs {
   std::byte* out = nullptr;
 };
 
+/// Chains of `rows` x `panels` * 16 outputs over a page of keys or values (kv_cache.h), whose tiles
+/// lie panel by panel, `steps` to each. They start at c * alpha[row], without alpha at +0.
+struct PageArgs {
+  const float* x = nullptr;      ///< [steps][rows][32], widened to float32
+  const std::byte* w = nullptr;  ///< tiles [panels][steps]; int8 tiles are [32 k][16 outputs]
+  int64_t steps = 0;
+  int rows = 0;  ///< at most page_rows of the table
+  int panels = 0;
+  float* c = nullptr;  ///< [rows][ldc]
+  int64_t ldc = 0;
+  const float* alpha = nullptr;      ///< [rows] or nullptr
+  const std::byte* ahead = nullptr;  ///< as many bytes as w has, to prefetch; or nullptr
+};
+
 /// One query row over one block of 64 keys.
 struct SoftmaxArgs {
-  const float* s = nullptr;  ///< [64] dot products
+  const float* s = nullptr;             ///< [64] dot products
+  const float* key_scales = nullptr;    ///< [64], multiplies s before `scale`, or nullptr
+  const float* value_scales = nullptr;  ///< [64], multiplies p before it is rounded, or nullptr
   float scale = 1;
   int begin = 0, end = 0;  ///< visible keys of the block, at least one
   DType type = DType::kF32;
-  float* p = nullptr;    ///< probabilities rounded to the type: keys [0, 32) at p, the rest at
-  int64_t p_half = 0;    ///< p + p_half
-  float* max = nullptr;  ///< running maximum, read and written
-  float* sum = nullptr;  ///< running sum, read and written
-  float* acc = nullptr;  ///< [acc_n] accumulator, multiplied by exp(old max - new max)
-  int64_t acc_n = 0;     ///< a multiple of 16
+  float* p = nullptr;      ///< probabilities rounded to the type: keys [0, 32) at p, the rest at
+  int64_t p_half = 0;      ///< p + p_half
+  float* max = nullptr;    ///< running maximum, read and written
+  float* sum = nullptr;    ///< running sum, read and written
+  float* alpha = nullptr;  ///< exp(old max - new max): what the accumulator is to be multiplied by
+};
+
+/// One head of one token: channels i and i + half turned by the position's angles, the others
+/// copied; then all multiplied by *q_scale.
+struct RopeArgs {
+  const float* in = nullptr;
+  const float* cos = nullptr;      ///< [half]
+  const float* sin = nullptr;      ///< [half]
+  const float* q_scale = nullptr;  ///< or nullptr: no multiplication
+  int64_t half = 0;
+  int64_t head_dim = 0;
+  float* out = nullptr;  ///< [head_dim], apart from `in`
 };
 
 struct UnitSums {
@@ -83,6 +110,7 @@ struct Kernels {
   const char* isa = "";
   int max_rows = 0;   ///< rows that `chain` takes at once
   int tile_rows = 0;  ///< rows that `chain_wide` takes at once
+  int page_rows = 0;  ///< rows that `page` takes at once
 
   /// By type of the weights: kF32, kBF16, kF16. Streams the weights once: few rows.
   void (*chain[3])(const ChainArgs&) = {};
@@ -92,6 +120,11 @@ struct Kernels {
   /// null).
   void (*expand[3])(const std::byte* w, int64_t tile_bytes, int64_t tiles, float* out) = {};
 
+  /// By page_index() of the cache's type: q.k and p.v.
+  void (*page[4])(const PageArgs&) = {};
+  /// Widens a page's tiles to float32 tiles (kF32: null).
+  void (*expand_page[4])(const std::byte* w, int64_t tiles, float* out) = {};
+
   void (*widen)(DType type, const std::byte* from, int64_t n, float* to) = nullptr;
   void (*narrow)(DType type, const float* from, int64_t n, std::byte* to) = nullptr;
   void (*add)(float* to, const float* from, int64_t n) = nullptr;  ///< to = to + from
@@ -100,6 +133,10 @@ struct Kernels {
   void (*softmax)(const SoftmaxArgs&) = nullptr;
   /// out = x / d rounded to the type.
   void (*divide)(const float* x, float d, int64_t n, DType type, std::byte* out) = nullptr;
+  void (*rope)(const RopeArgs&) = nullptr;
+  /// q = x / scale to the nearest integer, ties to even; returns scale = max |x| / 127. NaN for an
+  /// x with NaN, with q = 0; q = 0 too where the scale is 0 or infinite.
+  float (*quantize)(const float* x, int64_t n, int8_t* q) = nullptr;
   void (*silu_mul)(const float* gate, const float* up, int64_t n, DType type,
                    std::byte* out) = nullptr;
   void (*unit_sums)(const float* logits, int64_t n, UnitSums* out) = nullptr;
@@ -115,6 +152,14 @@ struct Kernels {
 constexpr int type_index(DType type) {
   return type == DType::kF32 ? 0 : type == DType::kBF16 ? 1 : 2;
 }
+
+/// The same for types of a cache, kI8 -> 3.
+constexpr int page_index(DType type) { return type == DType::kI8 ? 3 : type_index(type); }
+
+/// The entries page_rows, page and expand_page: page_*.cc.
+void set_page_portable(Kernels& k);
+void set_page_avx2(Kernels& k);
+void set_page_avx512(Kernels& k);
 
 const Kernels& portable_kernels();
 const Kernels& avx2_kernels();

@@ -199,6 +199,7 @@ Kernels make_table() {
   k.expand[1] = expand_kernel<1>;
   k.expand[2] = expand_kernel<2>;
   k.transpose = transpose_kernel;
+  set_page_avx512(k);
   set_elementwise(k);
   return k;
 }

@@ -75,6 +75,12 @@ struct V {
   }
   static void store_bf16_n(uint16_t* p, V x, int n) { store16_n(p, to_bf16(x), n); }
   static void store_f16_n(uint16_t* p, V x, int n) { store16_n(p, to_f16(x), n); }
+  static void store_low_bytes_n(int8_t* p, V x, int n) {
+    alignas(32) int32_t t[16];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(t), _mm256_castps_si256(x.a));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(t + 8), _mm256_castps_si256(x.b));
+    for (int i = 0; i < n; ++i) p[i] = static_cast<int8_t>(t[i]);
+  }
   static V round_bf16(V x) { return widen_bf16(to_bf16(x)); }
   static V round_f16(V x) { return widen_f16(to_f16(x)); }
   static V fma(V x, V y, V z) {

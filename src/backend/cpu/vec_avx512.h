@@ -47,6 +47,9 @@ struct V {
   static void store_f16_n(uint16_t* p, V a, int n) {
     _mm256_mask_storeu_epi16(p, first(n), to_f16(a));
   }
+  static void store_low_bytes_n(int8_t* p, V a, int n) {
+    _mm_mask_storeu_epi8(p, first(n), _mm512_cvtepi32_epi8(_mm512_castps_si512(a.v)));
+  }
   static V round_bf16(V a) { return widen_bf16(to_bf16(a)); }
   static V round_f16(V a) { return {_mm512_cvtph_ps(to_f16(a))}; }
   static V fma(V a, V b, V c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }

@@ -47,6 +47,10 @@ struct V {
   static void store_f16_n(uint16_t* p, V a, int n) {
     for (int i = 0; i < n; ++i) p[i] = float_to_f16(a.v[i]);
   }
+  /// The lowest byte of lanes [0, n).
+  static void store_low_bytes_n(int8_t* p, V a, int n) {
+    for (int i = 0; i < n; ++i) p[i] = static_cast<int8_t>(std::bit_cast<uint32_t>(a.v[i]));
+  }
   static V round_bf16(V a) {
     for (float& e : a.v) e = bf16_to_float(float_to_bf16(e));
     return a;

@@ -50,6 +50,7 @@ ModelSpec qwen_spec(const JsonReader& config) {
               spec.head_dim, spec.hidden / spec.q_heads);
   }
   spec.norm_eps = config.number_or("layer_norm_epsilon", 1e-6, 0, 1);
+  spec.int8_cache = config.boolean_or("use_cache_quantization", false);
   read_rope(config, spec);
   spec.window.assign(static_cast<size_t>(spec.layers), 0);
   const std::string h = "transformer.h.{}.";

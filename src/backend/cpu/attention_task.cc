@@ -1,0 +1,160 @@
+#include "backend/cpu/attention_task.h"
+
+#include <algorithm>
+
+namespace tandem::cpu {
+
+AttentionRunner::AttentionRunner(const Kernels& kernels, const AttentionArgs& args,
+                                 Scratch& scratch)
+    : kernels_(kernels),
+      args_(args),
+      cache_(static_cast<const CpuKvCache&>(*args.cache)),
+      steps_(cache_.steps()),
+      width_(steps_ * kStep),
+      p_type_(cache_.spec().dtype == DType::kI8 && args.q.dtype == DType::kF16 ? DType::kF32
+                                                                               : args.q.dtype) {
+  const int64_t rows = attention_task_rows(kernels), at_once = kernels.page_rows;
+  const int64_t page = 2 * kKeyBlock * width_;
+  float* at = scratch.floats(page + 2 * rows * width_ + 2 * at_once * kKeyBlock + 3 * rows);
+  expanded_ = at, at += page;
+  q_ = at, at += rows * width_;
+  acc_ = at, at += rows * width_;
+  scores_ = at, at += at_once * kKeyBlock;
+  p_ = at, at += at_once * kKeyBlock;
+  alpha_ = at, at += rows;
+  max_ = at, at += rows;
+  sum_ = at;
+}
+
+void AttentionRunner::run(const AttentionTask& task) {
+  const int64_t rows = task.tokens * task.segment.q_count, most = attention_task_rows(kernels_);
+  for (int64_t begin = 0; begin < rows; begin += most) {
+    run_rows({task, begin, std::min(most, rows - begin)});
+  }
+}
+
+std::byte* AttentionRunner::row_at(const Matrix& m, const AttentionTask& t, int64_t row) const {
+  const int64_t head = t.segment.q_begin + row % t.segment.q_count;
+  return row_of(m, t.chunk->row_begin + token_of(t, row)) + head * width_ * dtype_bytes(m.dtype);
+}
+
+/// Keys [begin, end) of the block that a row sees; false: none.
+bool AttentionRunner::visible(const Rows& r, int64_t row, int64_t block, int& begin,
+                              int& end) const {
+  const int64_t position = position_of(r.task, r.begin + row), key0 = block * kKeyBlock;
+  begin = static_cast<int>(std::clamp<int64_t>(first_key(position) - key0, 0, kKeyBlock));
+  end = static_cast<int>(std::clamp<int64_t>(position + 1 - key0, 0, kKeyBlock));
+  return begin < end;
+}
+
+void AttentionRunner::load_queries(const Rows& r) {
+  const int64_t most = kernels_.page_rows, step = kStep * dtype_bytes(args_.q.dtype);
+  for (int64_t at = 0; at < r.rows; at += most) {
+    const int64_t n = std::min(most, r.rows - at);
+    for (int64_t i = 0; i < n; ++i) {
+      const std::byte* from = row_at(args_.q, r.task, r.begin + at + i);
+      for (int64_t s = 0; s < steps_; ++s) {
+        kernels_.widen(args_.q.dtype, from + s * step, kStep,
+                       q_ + at * width_ + (s * n + i) * kStep);
+      }
+    }
+  }
+}
+
+void AttentionRunner::run_rows(const Rows& r) {
+  load_queries(r);
+  std::fill_n(acc_, r.rows * width_, 0.0f);
+  std::fill_n(sum_, r.rows, 0.0f);
+  std::fill_n(max_, r.rows, -__builtin_inff());
+  const int64_t most = kernels_.page_rows;
+  const int64_t first = first_key(position_of(r.task, r.begin)) / kKeyBlock;
+  const int64_t last = position_of(r.task, r.begin + r.rows - 1) / kKeyBlock;
+  for (int64_t block = first; block <= last; ++block) {
+    Page page = page_at(r, block, last);
+    if (r.rows > most) expand(page);
+    for (int64_t at = 0; at < r.rows; at += most) group(r, page, at, std::min(most, r.rows - at));
+  }
+  for (int64_t row = 0; row < r.rows; ++row) {
+    kernels_.divide(acc_ + row * width_, sum_[row], args_.head_dim, args_.out.dtype,
+                    row_at(args_.out, r.task, r.begin + row));
+  }
+}
+
+AttentionRunner::Page AttentionRunner::page_at(const Rows& r, int64_t block, int64_t last) const {
+  const auto keys = [&](int64_t b) {
+    return cache_.keys(args_.layer, r.task.chunk->blocks[static_cast<size_t>(b)],
+                       r.task.segment.kv_head);
+  };
+  Page page;
+  page.block = block;
+  page.type = cache_.spec().dtype;
+  page.keys = keys(block);
+  page.values = page.keys + cache_.half_bytes();
+  page.scales = cache_.scales(page.keys);
+  page.next = block < last ? keys(block + 1) : nullptr;
+  return page;
+}
+
+/// Several groups of rows read the page: as float32 it is widened once.
+void AttentionRunner::expand(Page& page) {
+  page.next = nullptr;
+  if (page.type == DType::kF32) return;
+  const int64_t tiles = 2 * cache_.half_bytes() / cache_.tile_bytes();
+  kernels_.expand_page[page_index(page.type)](page.keys, tiles, expanded_);
+  page.type = DType::kF32;
+  page.keys = reinterpret_cast<const std::byte*>(expanded_);
+  page.values = reinterpret_cast<const std::byte*>(expanded_ + kKeyBlock * width_);
+}
+
+/// Rows [at, at + n) over one page. Those without a visible key in it keep their state; rows are in
+/// order of position, so that the others are one run.
+void AttentionRunner::group(const Rows& r, const Page& page, int64_t at, int64_t n) {
+  int begin = 0, end = 0, longest = 0;
+  int64_t from = 0, to = n;
+  while (from < to && !visible(r, at + from, page.block, begin, end)) ++from;
+  while (to > from && !visible(r, at + to - 1, page.block, begin, longest)) --to;
+  if (from == to) return;
+  const auto chains = kernels_.page[page_index(page.type)];
+
+  PageArgs k;
+  k.x = q_ + at * width_;
+  k.w = page.keys;
+  k.steps = steps_;
+  k.rows = static_cast<int>(n);
+  k.panels = static_cast<int>(ceil_div(longest, kPanel));
+  k.c = scores_;
+  k.ldc = kKeyBlock;
+  k.ahead = page.next == nullptr ? nullptr : page.values;
+  chains(k);
+
+  const int64_t run = to - from;
+  for (int64_t i = from; i < to; ++i) {
+    SoftmaxArgs s;
+    visible(r, at + i, page.block, s.begin, s.end);
+    s.s = scores_ + i * kKeyBlock;
+    s.key_scales = page.scales;
+    s.value_scales = page.scales == nullptr ? nullptr : page.scales + kKeyBlock;
+    s.scale = args_.scale;
+    s.type = p_type_;
+    s.p = p_ + (i - from) * kStep;
+    s.p_half = run * kStep;
+    s.max = max_ + at + i;
+    s.sum = sum_ + at + i;
+    s.alpha = alpha_ + i;
+    kernels_.softmax(s);
+  }
+
+  PageArgs v;
+  v.x = p_;
+  v.w = page.values;
+  v.steps = kKeyBlock / kStep;
+  v.rows = static_cast<int>(run);
+  v.panels = static_cast<int>(width_ / kPanel);
+  v.c = acc_ + (at + from) * width_;
+  v.ldc = width_;
+  v.alpha = alpha_ + from;
+  v.ahead = page.next;
+  chains(v);
+}
+
+}  // namespace tandem::cpu

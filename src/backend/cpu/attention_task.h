@@ -1,0 +1,77 @@
+// One piece of an attention op: some query rows of one segment of heads over all pages they see.
+#pragma once
+
+#include "backend/cpu/kernels.h"
+#include "backend/cpu/kv_cache.h"
+#include "backend/cpu/storage.h"
+
+namespace tandem::cpu {
+
+/// Consecutive tokens of a chunk. Their rows: (token, head) pairs of the segment, heads fastest.
+struct AttentionTask {
+  const SequenceChunk* chunk = nullptr;
+  HeadSegment segment;
+  int64_t first_token = 0, tokens = 0;  ///< in the chunk
+};
+
+/// Rows that share one look at a page: a multiple of what the kernels take at once.
+inline int64_t attention_task_rows(const Kernels& kernels) {
+  return 72 / kernels.page_rows * kernels.page_rows;
+}
+
+/// Where the state of the rows of one task lies in a thread's scratch.
+class AttentionRunner {
+ public:
+  AttentionRunner(const Kernels& kernels, const AttentionArgs& args, Scratch& scratch);
+  void run(const AttentionTask& task);
+
+ private:
+  /// Rows [begin, begin + rows) of a task, at most attention_task_rows().
+  struct Rows {
+    const AttentionTask& task;
+    int64_t begin = 0, rows = 0;
+  };
+  /// A page's tiles as the kernels are to read them.
+  struct Page {
+    int64_t block = 0;
+    DType type = DType::kF32;
+    const std::byte* keys = nullptr;
+    const std::byte* values = nullptr;
+    const float* scales = nullptr;
+    const std::byte* next = nullptr;  ///< the keys that come after the values, or nullptr
+  };
+
+  int64_t token_of(const AttentionTask& t, int64_t row) const {
+    return t.first_token + row / t.segment.q_count;
+  }
+  int64_t position_of(const AttentionTask& t, int64_t row) const {
+    return t.chunk->position + token_of(t, row);
+  }
+  int64_t first_key(int64_t position) const {
+    return args_.window > 0 ? std::max<int64_t>(0, position - args_.window + 1) : 0;
+  }
+  std::byte* row_at(const Matrix& m, const AttentionTask& t, int64_t row) const;
+  bool visible(const Rows& r, int64_t row, int64_t block, int& begin, int& end) const;
+  void run_rows(const Rows& r);
+  void load_queries(const Rows& r);
+  Page page_at(const Rows& r, int64_t block, int64_t last) const;
+  void expand(Page& page);
+  void group(const Rows& r, const Page& page, int64_t at, int64_t n);
+
+  const Kernels& kernels_;
+  const AttentionArgs& args_;
+  const CpuKvCache& cache_;
+  int64_t steps_;
+  int64_t width_;    ///< head_dim rounded up to whole steps
+  DType p_type_;     ///< what probabilities are rounded to
+  float* q_;         ///< by groups of page_rows: [steps][rows][32]
+  float* acc_;       ///< [row][width]
+  float* scores_;    ///< [page_rows][64]
+  float* p_;         ///< [2 steps][page_rows][32]
+  float* alpha_;     ///< [page_rows]
+  float* max_;       ///< [row]
+  float* sum_;       ///< [row]
+  float* expanded_;  ///< a page's tiles in float32
+};
+
+}  // namespace tandem::cpu
