@@ -142,8 +142,24 @@ void set_bias(ModelSpec& spec, std::initializer_list<WeightRole> roles) {
 
 void set_window(ModelSpec& spec, const JsonReader& config, int64_t first_layer) {
   const int64_t window = config.integer_or("sliding_window", 0, 1, kMaxPositions);
-  for (int64_t i = std::max<int64_t>(0, first_layer); i < spec.layers; ++i)
-    spec.window[static_cast<size_t>(i)] = window;
+  if (!config.has("layer_types")) {
+    for (int64_t i = first_layer; i < spec.layers; ++i)
+      spec.window[static_cast<size_t>(i)] = window;
+    return;
+  }
+  const Json::Array& types = config.array("layer_types");
+  if (static_cast<int64_t>(types.size()) != spec.layers) {
+    bad_input("{} has {} entries; expected one for each of {} layers", config.where("layer_types"),
+              types.size(), spec.layers);
+  }
+  for (size_t i = 0; i < types.size(); ++i) {
+    const std::string type = types[i].is_string() ? types[i].string() : types[i].dump();
+    if (type != "full_attention" && type != "sliding_attention") {
+      unsupported("{}: layer {} is \"{}\"; expected full_attention or sliding_attention",
+                  config.where("layer_types"), i, type);
+    }
+    spec.window[i] = type == "sliding_attention" ? window : 0;
+  }
 }
 
 ModelSpec llama_like_spec(const JsonReader& config, const std::string& family) {

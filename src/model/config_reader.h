@@ -11,7 +11,8 @@ namespace tandem {
 ModelSpec llama_like_spec(const JsonReader& config, const std::string& family);
 /// Sets the bias flag of some roles.
 void set_bias(ModelSpec& spec, std::initializer_list<WeightRole> roles);
-/// Every layer from `first` on attends to `window` positions; `window` null or absent: none.
+/// The layers that layer_types calls sliding_attention, without that key every layer from
+/// `first_layer` (0 or more) on, attend to `sliding_window` positions; null or absent: none.
 void set_window(ModelSpec& spec, const JsonReader& config, int64_t first_layer);
 /// eos_token_id of config.json: a number, a list or null.
 std::vector<int32_t> token_ids(const JsonReader& config, std::string_view key, int64_t vocab);
