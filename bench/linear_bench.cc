@@ -5,12 +5,15 @@
 #include <benchmark/benchmark.h>
 #include <immintrin.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
 #include "backend/backend.h"
 #include "backend/host_buffer.h"
+#include "base/cpu_features.h"
 #include "base/thread_pool.h"
+#include "diag/probe.h"
 
 namespace tandem {
 namespace {
@@ -91,6 +94,18 @@ void fma_probe(benchmark::State& state) {
                                             benchmark::Counter::kIsIterationInvariantRate);
 }
 BENCHMARK(fma_probe)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+/// Tiles where there are any: what the rows of `linear` with many rows are held against then.
+void tile_probe(benchmark::State& state) {
+  if (!cpu_features().amx) {
+    state.SkipWithError("no AMX on this processor");
+    return;
+  }
+  double best = 0;
+  for (auto _ : state) best = std::max(best, tile_gflops(kThreads));
+  state.counters["GF"] = best;
+}
+BENCHMARK(tile_probe)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 struct Layer {
   std::unique_ptr<Backend> backend;

@@ -53,7 +53,7 @@ BenchReport bench_subject(BenchSubject& subject, const BenchCase& one, int round
   for (int i = 0; i < rounds; ++i) {
     Round round;
     round.read_gb_s = probe.measure(3);
-    round.compute_gf = fma_gflops(threads, facts.isa);
+    round.compute_gf = compute_gflops(threads, facts.isa, facts.dtype);
     const BenchRun run = subject.run(one);
     round.prefill_tok_s = ratio(static_cast<double>(one.prompt) * batch, run.prefill_s);
     round.decode_tok_s = ratio(static_cast<double>(run.decode_tokens), run.decode_s);

@@ -4,9 +4,12 @@
 #include <atomic>
 #include <barrier>
 #include <chrono>
+#include <cstring>
 #include <functional>
+#include <memory>
 #include <thread>
 
+#include "backend/host_buffer.h"
 #include "base/check.h"
 
 namespace tandem {
@@ -66,24 +69,51 @@ double ReadProbe::measure(int passes) {
   return best;
 }
 
-double fma_gflops(int threads, const std::string& isa) {
-  const auto loop = isa == "avx512" || isa == "amx" ? fma_loop_avx512
-                    : isa == "avx2"                 ? fma_loop_avx2
-                                                    : fma_loop_portable;
-  constexpr int64_t kRounds = 1 << 22;  // some 10 ms
+namespace {
+
+/// Best of three passes of loop(thread, sink), which returns the flops done.
+double best_gflops(int threads, const std::function<double(int, float&)>& loop) {
   std::vector<double> flops(static_cast<size_t>(threads));
   std::vector<float> sinks(static_cast<size_t>(threads));
   double best = 0;
   for (int pass = 0; pass < 3; ++pass) {
     const double time = together(threads, [&](int i) {
       const auto at = static_cast<size_t>(i);
-      flops[at] = loop(kRounds, sinks[at]);
+      flops[at] = loop(i, sinks[at]);
     });
     double sum = 0;
     for (size_t i = 0; i < flops.size(); ++i) sum += sinks[i] != 0 ? flops[i] : 0;
     best = std::max(best, sum / time / 1e9);
   }
   return best;
+}
+
+}  // namespace
+
+double fma_gflops(int threads, const std::string& isa) {
+  const auto loop = isa == "avx512" || isa == "amx" ? fma_loop_avx512
+                    : isa == "avx2"                 ? fma_loop_avx2
+                                                    : fma_loop_portable;
+  constexpr int64_t kRounds = 1 << 22;  // some 10 ms
+  return best_gflops(threads, [&](int, float& sink) { return loop(kRounds, sink); });
+}
+
+double tile_gflops(int threads) {
+  constexpr size_t kRows = 32 << 10, kWeights = 1 << 20;
+  constexpr int64_t kRounds = 1 << 18;  // some 10 ms
+  std::vector<std::unique_ptr<Buffer>> memory(static_cast<size_t>(threads));
+  together(threads, [&](int i) {
+    auto& mine = memory[static_cast<size_t>(i)] = make_host_memory(kRows + kWeights);
+    std::memset(mine->host(), 0x3c, mine->bytes());  // bfloat16 numbers of 0.01
+  });
+  return best_gflops(threads, [&](int i, float& sink) {
+    const std::byte* rows = memory[static_cast<size_t>(i)]->host();
+    return tile_loop_amx({kRounds, rows, kRows, rows + kRows, kWeights}, sink);
+  });
+}
+
+double compute_gflops(int threads, const std::string& isa, const std::string& dtype) {
+  return isa == "amx" && dtype == "bfloat16" ? tile_gflops(threads) : fma_gflops(threads, isa);
 }
 
 }  // namespace tandem

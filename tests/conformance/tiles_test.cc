@@ -83,16 +83,23 @@ struct Block {
   int row_tiles, panels;
   std::vector<cpu::TileRun> runs;
   int depth, keep;
+  bool panel_major = false;  ///< a panel's tiles lie together, as in a page of keys
+
+  int64_t steps() const {
+    int64_t sum = 0;
+    for (const cpu::TileRun& run : runs) sum += run.steps;
+    return sum;
+  }
+  int64_t step_bytes() const { return panel_major ? 1024 : (panels + 1) * 1024; }
+  int64_t panel_bytes() const { return panel_major ? steps() * 1024 : 1024; }
 };
 
 /// The sums that are left as the portable kernel and plain additions make them.
 std::vector<float> by_chain(const Block& b, const std::vector<uint16_t>& a,
-                            const std::vector<uint16_t>& w, std::vector<float> stack,
-                            int64_t step_bytes) {
+                            const std::vector<uint16_t>& w, std::vector<float> stack) {
   const cpu::Kernels& k = cpu::portable_kernels();
   const int64_t ldc = b.panels * 16, rows = b.row_tiles * 16, level = rows * ldc;
-  int64_t steps = 0, step = 0;
-  for (const cpu::TileRun& run : b.runs) steps += run.steps;
+  int64_t step = 0;
   int64_t depth = b.depth;
   for (const cpu::TileRun& run : b.runs) {
     if (run.fresh) ++depth;
@@ -104,18 +111,18 @@ std::vector<float> by_chain(const Block& b, const std::vector<uint16_t>& a,
         std::vector<float> x(32);
         for (int64_t i = 0; i < 32; ++i) {
           x[static_cast<size_t>(i)] = bf16_to_float(
-              a[static_cast<size_t>((r / 16 * steps + step) * kTile + r % 16 * 32 + i)]);
+              a[static_cast<size_t>((r / 16 * b.steps() + step) * kTile + r % 16 * 32 + i)]);
         }
         cpu::ChainArgs c;
         c.x = x.data();
-        c.w = reinterpret_cast<const std::byte*>(w.data()) + step * step_bytes;
-        c.step_bytes = step_bytes;
-        c.steps = 1;
-        c.rows = 1;
-        c.panels = b.panels;
-        c.c = top + r * ldc;
+        c.steps = c.rows = c.panels = 1;
         c.ldc = ldc;
-        k.chain[1](c);
+        for (int p = 0; p < b.panels; ++p) {
+          c.w = reinterpret_cast<const std::byte*>(w.data()) + step * b.step_bytes() +
+                p * b.panel_bytes();
+          c.c = top + r * ldc + 16 * p;
+          k.chain[1](c);
+        }
       }
     }
     for (int m = 0; m < run.merges; ++m) {
@@ -129,16 +136,15 @@ std::vector<float> by_chain(const Block& b, const std::vector<uint16_t>& a,
 
 std::vector<float> by_tiles(const cpu::TileKernels& tiles, const Block& b,
                             const std::vector<uint16_t>& a, const std::vector<uint16_t>& w,
-                            std::vector<float> stack, int64_t step_bytes) {
-  int64_t steps = 0;
-  for (const cpu::TileRun& run : b.runs) steps += run.steps;
+                            std::vector<float> stack) {
   std::vector<float> spare(8 * 1024);
   cpu::TileArgs t;
   t.a = reinterpret_cast<const std::byte*>(a.data());
-  t.a_bytes = steps * cpu::kRowTileBytes;
+  t.a_bytes = b.steps() * cpu::kRowTileBytes;
   t.row_tiles = b.row_tiles;
   t.w = reinterpret_cast<const std::byte*>(w.data());
-  t.step_bytes = step_bytes;
+  t.step_bytes = b.step_bytes();
+  t.panel_bytes = b.panel_bytes();
   t.panels = b.panels;
   t.runs = b.runs.data();
   t.run_count = static_cast<int64_t>(b.runs.size());
@@ -148,8 +154,8 @@ std::vector<float> by_tiles(const cpu::TileKernels& tiles, const Block& b,
   t.depth = b.depth;
   t.ldc = b.panels * 16;
   t.level_floats = b.row_tiles * 16 * t.ldc;
-  t.ahead[0] = {t.w, 1000};
-  t.ahead[1] = {t.a, 64};
+  t.ahead[0] = {t.w, 16};
+  t.ahead[1] = {t.a, 1};
   const cpu::TilesInUse in_use(tiles);
   tiles.block(t);
   return stack;
@@ -169,6 +175,7 @@ std::vector<Block> blocks() {
     for (Block b : shapes) {
       b.row_tiles = row_tiles;
       b.panels = panels;
+      b.panel_major = all.size() % 2 == 1;
       all.push_back(b);
     }
   }
@@ -181,12 +188,11 @@ void expect_same(const cpu::TileKernels& tiles) {
     for (const Block& b : blocks()) {
       SCOPED_TRACE("row tiles " + std::to_string(b.row_tiles) + ", panels " +
                    std::to_string(b.panels) + ", runs " + std::to_string(b.runs.size()));
-      const int64_t step_bytes = (b.panels + 1) * 1024;
       const auto a = any_bits(2 * 8 * kTile, 5, finite), w = any_bits(8 * 5 * kTile, 6, finite);
       const auto stack =
           random_floats(static_cast<size_t>(b.keep * b.row_tiles * b.panels * 256), 7);
-      const auto expected = by_chain(b, a, w, stack, step_bytes);
-      auto got = by_tiles(tiles, b, a, w, stack, step_bytes);
+      const auto expected = by_chain(b, a, w, stack);
+      auto got = by_tiles(tiles, b, a, w, stack);
       got.resize(expected.size());  // what lies above is left to the kernel
       EXPECT_TRUE(same_bits(got, expected));
     }

@@ -42,6 +42,13 @@ TEST(Probes, MeasureSomething) {
   ReadProbe probe(2, size_t{16} << 20);
   EXPECT_GT(probe.measure(1), 0.05);
   EXPECT_GT(fma_gflops(2, "portable"), 0.05);
+  EXPECT_GT(compute_gflops(1, "portable", "bfloat16"), 0.05);
+}
+
+TEST(Probes, TilesWhereThereAreAny) {
+  if (!cpu_features().amx) GTEST_SKIP() << "this processor has no AMX, or the kernel none for us";
+  EXPECT_GT(tile_gflops(2), 1);
+  EXPECT_GT(compute_gflops(1, "amx", "bfloat16"), 1);
 }
 
 }  // namespace

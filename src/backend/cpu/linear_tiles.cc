@@ -16,6 +16,7 @@ namespace {
 constexpr int64_t kChunkSteps = 8;    ///< 16 KiB of rows, 16 KiB of weights: both fit L1 with sums
 constexpr int64_t kStripGroups = 4;   ///< 256 outputs: rows come from L3 once for all of them
 constexpr int64_t kRowsAtOnce = 512;  ///< sums of a strip: 512 KiB a level
+constexpr int64_t kLine = 64;         ///< bytes of a line of the cache
 constexpr int64_t kStripFloats = kStripGroups * kGroup * kPanel;
 
 /// The row tiles of one pass, two to a block; the last block may have one.
@@ -35,7 +36,7 @@ std::byte* row_tile(std::byte* a, const TileRows& rows, const TileChunk& chunk, 
 
 void pack_tile(const Matrix& in, const TileRows& rows, const TilePlan& plan, int64_t tile,
                std::byte* a) {
-  constexpr size_t kLine = kStep * 2;
+  static_assert(kLine == kStep * 2);
   const int64_t count = std::min(kTileRows, rows.rows - tile * kTileRows);
   for (const TileChunk& chunk : plan.chunks()) {
     std::byte* to = row_tile(a, rows, chunk, tile);
@@ -134,6 +135,7 @@ class TileStrips {
     t.step_bytes = weight_.group_panels(place.group) * weight_.tile_bytes();
     t.w =
         weight_.group(place.group) + chunk.step * t.step_bytes + place.panel * weight_.tile_bytes();
+    t.panel_bytes = weight_.tile_bytes();
     t.panels = place.panels;
     t.runs = plan_.runs(chunk);
     t.run_count = static_cast<int64_t>(chunk.runs);
@@ -163,7 +165,7 @@ class TileStrips {
     const int64_t all = rows_.tiles() * weight_.group_panels(place.group);
     const int64_t done =
         2 * place.block * weight_.group_panels(place.group) + place.panel * place.row_tiles;
-    return part({weight_.group(group) + next.step * step_bytes, next.steps * step_bytes},
+    return part({weight_.group(group) + next.step * step_bytes, next.steps * step_bytes / kLine},
                 {done, done + place.row_tiles * place.panels}, all, steps);
   }
 
@@ -172,15 +174,14 @@ class TileStrips {
     const int64_t strip_groups = std::min(first_ + kStripGroups, end_) - first_;
     const int64_t done = (place.group - first_) * kGroup + place.panel;
     const int64_t bytes = place.row_tiles * t.a_bytes;
-    return part({t.a + bytes, bytes}, {done, done + place.panels}, strip_groups * kGroup,
+    return part({t.a + bytes, bytes / kLine}, {done, done + place.panels}, strip_groups * kGroup,
                 t.a_bytes / kRowTileBytes);
   }
 
   /// The part `share` of `all` of a range, asked for over `steps` steps.
   static TileAhead part(TileAhead whole, Share share, int64_t all, int64_t steps) {
-    constexpr int64_t kLine = 64;
-    const int64_t lines = whole.bytes / kLine, begin = lines * share.begin / all;
-    return {whole.at + begin * kLine, ceil_div(lines * share.end / all - begin, steps) * kLine};
+    const int64_t begin = whole.lines * share.begin / all, end = whole.lines * share.end / all;
+    return {whole.at + begin * kLine, ceil_div(end - begin, steps)};
   }
 
   const Kernels& kernels_;

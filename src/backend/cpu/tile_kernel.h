@@ -19,12 +19,12 @@ namespace {
 /// One step: tile r * 2 + p (two row tiles) or p (one) gets row tile r times panel p.
 template <typename M, int kRowTiles, int kPanels>
 inline __attribute__((always_inline)) void tile_step(const std::byte* a0, const std::byte* a1,
-                                                     const std::byte* w) {
+                                                     const std::byte* w, int64_t panel_bytes) {
   M::template load<4>(a0, 64);
   if constexpr (kRowTiles == 2) {
     M::template load<6>(w, 64);
     M::template dot_bf16<0, 4, 6>();
-    if constexpr (kPanels > 1) M::template load<7>(w + 1024, 64);
+    if constexpr (kPanels > 1) M::template load<7>(w + panel_bytes, 64);
     if constexpr (kPanels > 1) M::template dot_bf16<1, 4, 7>();
     M::template load<5>(a1, 64);
     M::template dot_bf16<2, 5, 6>();
@@ -32,11 +32,11 @@ inline __attribute__((always_inline)) void tile_step(const std::byte* a0, const 
   } else {
     M::template load<5>(w, 64);
     M::template dot_bf16<0, 4, 5>();
-    if constexpr (kPanels > 1) M::template load<6>(w + 1024, 64);
+    if constexpr (kPanels > 1) M::template load<6>(w + panel_bytes, 64);
     if constexpr (kPanels > 1) M::template dot_bf16<1, 4, 6>();
-    if constexpr (kPanels > 2) M::template load<7>(w + 2048, 64);
+    if constexpr (kPanels > 2) M::template load<7>(w + 2 * panel_bytes, 64);
     if constexpr (kPanels > 2) M::template dot_bf16<2, 4, 7>();
-    if constexpr (kPanels > 3) M::template load<5>(w + 3072, 64);
+    if constexpr (kPanels > 3) M::template load<5>(w + 3 * panel_bytes, 64);
     if constexpr (kPanels > 3) M::template dot_bf16<3, 4, 5>();
   }
 }
@@ -79,15 +79,14 @@ __attribute__((noinline)) void tile_merge(const TileArgs& t, int top, int merges
 
 template <typename M>
 inline __attribute__((always_inline)) void ask_for(TileAhead& ahead) {
-  for (int64_t i = 0; i < ahead.bytes; i += 64) M::prefetch(ahead.at + i);
-  ahead.at += ahead.bytes;
+  for (int64_t n = ahead.lines; n > 0; --n, ahead.at += 64) M::prefetch(ahead.at);
 }
 
 template <typename M, int kRowTiles, int kPanels>
 __attribute__((noinline)) void tile_block_of(const TileArgs& t) {
   TileAhead weights = t.ahead[0], rows = t.ahead[1];
   const std::byte *a0 = t.a, *a1 = t.a + t.a_bytes, *w = t.w;
-  const int64_t step_bytes = t.step_bytes, ldc = t.ldc;
+  const int64_t step_bytes = t.step_bytes, panel_bytes = t.panel_bytes, ldc = t.ldc;
   int depth = t.depth;
   for (int64_t i = 0; i < t.run_count; ++i) {
     const TileRun run = t.runs[i];
@@ -99,8 +98,8 @@ __attribute__((noinline)) void tile_block_of(const TileArgs& t) {
       each_sum<kRowTiles, kPanels>(
           ldc, [&]<int kTile>(int64_t at) { M::template load<kTile>(c + at, ldc * 4); });
     }
-    for (int64_t s = 0; s < run.steps; ++s) {
-      tile_step<M, kRowTiles, kPanels>(a0, a1, w);
+    for (int64_t left = run.steps; left > 0; --left) {
+      tile_step<M, kRowTiles, kPanels>(a0, a1, w, panel_bytes);
       ask_for<M>(weights);
       ask_for<M>(rows);
       a0 += kRowTileBytes;

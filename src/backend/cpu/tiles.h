@@ -23,7 +23,7 @@ struct TileRun {
 /// Memory that will be read soon: every step of the call asks for the next piece of it.
 struct TileAhead {
   const std::byte* at = nullptr;
-  int64_t bytes = 0;  ///< a step, in whole cache lines
+  int64_t lines = 0;  ///< a step, of 64 bytes
 };
 
 /// Rows x panels: two row tiles with one or two panels, or one row tile with one to four.
@@ -31,8 +31,9 @@ struct TileArgs {
   const std::byte* a = nullptr;  ///< bfloat16 [row tile][step][16 rows][32 k]
   int64_t a_bytes = 0;           ///< from a row tile to the next
   int row_tiles = 1;
-  const std::byte* w = nullptr;  ///< tile of the first panel and step; panels lie side by side
-  int64_t step_bytes = 0;        ///< from a step's tiles to the next step's
+  const std::byte* w = nullptr;  ///< tile of the first panel and step
+  int64_t step_bytes = 0;        ///< from a tile to that of the next step
+  int64_t panel_bytes = 0;       ///< and to that of the next panel
   int panels = 1;
   const TileRun* runs = nullptr;
   int64_t run_count = 0;
