@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/cpu_features.h"
 #include "diag/probe.h"
 
 namespace tandem {

@@ -15,7 +15,13 @@ AttentionRunner::AttentionRunner(const Kernels& kernels, const AttentionArgs& ar
                                                                                : args.q.dtype) {
   const int64_t rows = attention_task_rows(kernels), at_once = kernels.page_rows;
   const int64_t page = 2 * kKeyBlock * width_;
-  float* at = scratch.floats(page + 2 * rows * width_ + 2 * at_once * kKeyBlock + 3 * rows);
+  if (kernels.tiles != nullptr && cache_.spec().dtype == DType::kBF16 &&
+      args.q.dtype == DType::kBF16) {
+    tiles_.emplace(*kernels.tiles, rows, width_);
+  }
+  const int64_t floats = page + 2 * rows * width_ + 2 * at_once * kKeyBlock + 3 * rows;
+  float* at = scratch.floats(floats + (tiles_ ? tiles_->scratch_floats() : 0));
+  if (tiles_) tiles_->take(at), at += tiles_->scratch_floats();
   expanded_ = at, at += page;
   q_ = at, at += rows * width_;
   acc_ = at, at += rows * width_;
@@ -62,7 +68,8 @@ void AttentionRunner::load_queries(const Rows& r) {
 }
 
 void AttentionRunner::run_rows(const Rows& r) {
-  load_queries(r);
+  const bool by_tiles = tiles_ && r.rows >= kernels_.tiles->least_rows;
+  by_tiles ? load_query_tiles(r) : load_queries(r);
   std::fill_n(acc_, r.rows * width_, 0.0f);
   std::fill_n(sum_, r.rows, 0.0f);
   std::fill_n(max_, r.rows, -__builtin_inff());
@@ -71,6 +78,10 @@ void AttentionRunner::run_rows(const Rows& r) {
   const int64_t last = position_of(r.task, r.begin + r.rows - 1) / kKeyBlock;
   for (int64_t block = first; block <= last; ++block) {
     Page page = page_at(r, block, last);
+    if (by_tiles) {
+      page_by_tiles(r, page);
+      continue;
+    }
     if (r.rows > most) expand(page);
     for (int64_t at = 0; at < r.rows; at += most) group(r, page, at, std::min(most, r.rows - at));
   }

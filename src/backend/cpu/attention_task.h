@@ -1,9 +1,12 @@
 // One piece of an attention op: some query rows of one segment of heads over all pages they see.
 #pragma once
 
+#include <optional>
+
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/kv_cache.h"
 #include "backend/cpu/storage.h"
+#include "backend/cpu/tiles.h"
 
 namespace tandem::cpu {
 
@@ -16,6 +19,7 @@ struct AttentionTask {
 
 /// Rows that share one look at a page: a multiple of what the kernels take at once.
 inline int64_t attention_task_rows(const Kernels& kernels) {
+  if (kernels.tiles != nullptr) return 4 * kTileRows;
   return 72 / kernels.page_rows * kernels.page_rows;
 }
 
@@ -58,6 +62,24 @@ class AttentionRunner {
   void expand(Page& page);
   void group(const Rows& r, const Page& page, int64_t at, int64_t n);
 
+  /// What the path through a matrix unit needs besides (attention_tiles.cc).
+  struct Tiles {
+    Tiles(const TileKernels& kernels, int64_t rows, int64_t width);
+    int64_t scratch_floats() const;
+    void take(float* at);
+
+    TilesInUse in_use;
+    int64_t row_tiles, steps;
+    std::byte* queries = nullptr;  ///< [row tile][step][16][32]
+    std::byte* weights = nullptr;  ///< probabilities: [row tile][2 steps of keys][16][32]
+    float* scores = nullptr;       ///< [row][64]
+    float* acc = nullptr;          ///< [16][width], of a row tile with rows of no concern
+  };
+  void load_query_tiles(const Rows& r);
+  void page_by_tiles(const Rows& r, const Page& page);
+  void softmax_to_tile(const Rows& r, const Page& page, int64_t i, std::byte* low);
+  void add_values(const Page& page, int64_t from, int64_t to);
+
   const Kernels& kernels_;
   const AttentionArgs& args_;
   const CpuKvCache& cache_;
@@ -72,6 +94,7 @@ class AttentionRunner {
   float* max_;       ///< [row]
   float* sum_;       ///< [row]
   float* expanded_;  ///< a page's tiles in float32
+  std::optional<Tiles> tiles_;
 };
 
 }  // namespace tandem::cpu

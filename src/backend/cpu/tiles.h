@@ -64,6 +64,7 @@ struct TileKernels {
   void (*begin)() = nullptr;
   void (*end)() = nullptr;
   void (*block)(const TileArgs&) = nullptr;
+  void (*scale)(float* x, int64_t n, float by) = nullptr;  ///< n: a multiple of 16
 };
 
 /// Tiles on the calling thread while it lives.
