@@ -10,14 +10,16 @@
 #include <vector>
 
 #include "tandem/error.h"
+#include "tandem/model.h"
 #include "tandem/sampling.h"
 #include "tandem/text.h"
 
 namespace tandem {
 
 /// To be called first in main() of every program that uses local ranks: returns at once unless this
-/// process was started as a worker; then it works and ends the process.
-void run_if_worker(int argc, char** argv);
+/// process was started as a worker; then it works and ends the process. A program with families of
+/// its own gives the same ones as in EngineOptions: workers are this program once more.
+void run_if_worker(int argc, char** argv, const Families& families = {});
 
 struct EngineOptions {
   std::string model_path;
@@ -36,6 +38,7 @@ struct EngineOptions {
   bool verify = false;  ///< ranks compare hashes of their replicated residual in every step
   bool prefix_cache = true;
   bool ranks_are_threads = false;  ///< for tests: ranks as threads of this process
+  Families families;               ///< what reads config.json; tandem's own and the program's
 };
 
 struct Request {

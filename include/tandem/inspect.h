@@ -3,11 +3,13 @@
 
 #include <string>
 
+#include "tandem/model.h"
+
 namespace tandem {
 
 /// The JSON of `tandem inspect --json` (docs: design of the command line). kv_cache as in
 /// EngineOptions. Throws Error on a folder that cannot be loaded.
 std::string inspect_json(const std::string& folder, int world_size,
-                         const std::string& kv_cache = "auto");
+                         const std::string& kv_cache = "auto", const Families& families = {});
 
 }  // namespace tandem

@@ -81,11 +81,13 @@ class Backend {
   // Ops: shapes are checked, then they run in order, asynchronously where the device is.
   virtual void embedding(const EmbeddingArgs& args) = 0;
   virtual void rms_norm(const RmsNormArgs& args) = 0;
+  virtual void layer_norm(const LayerNormArgs& args) = 0;
   virtual void head_norm(const HeadNormArgs& args) = 0;
   virtual void linear(const LinearArgs& args) = 0;
   virtual void rope_append(const RopeAppendArgs& args) = 0;
   virtual void attention(const AttentionArgs& args) = 0;
   virtual void silu_mul(const SiluMulArgs& args) = 0;
+  virtual void elementwise(const ElementwiseArgs& args) = 0;
   virtual void select_rows(const SelectRowsArgs& args) = 0;
   virtual void tree_add(const TreeAddArgs& args) = 0;
   virtual void logit_stats(const LogitStatsArgs& args) = 0;

@@ -124,6 +124,15 @@ void check_args(const RmsNormArgs& args) {
   matrix("rms_norm", "out", args.out, args.residual.rows, n);
 }
 
+void check_args(const LayerNormArgs& args) {
+  const int64_t n = args.x.cols;
+  matrix_f32("layer_norm", "x", args.x, args.x.rows, n);
+  require(args.weight != nullptr, "layer_norm", "weight", 0, 1);
+  equal("layer_norm", "weight", args.weight->size(), n);
+  if (args.bias != nullptr) equal("layer_norm", "bias", args.bias->size(), n);
+  matrix("layer_norm", "out", args.out, args.x.rows, n);
+}
+
 void check_args(const HeadNormArgs& args) {
   matrix_f32("head_norm", "x", args.x, args.x.rows, args.x.cols);
   require(args.head_dim > 0, "head_norm", "head_dim", args.head_dim, 1);
@@ -167,6 +176,17 @@ void check_args(const SiluMulArgs& args) {
   matrix_f32("silu_mul", "gate", args.gate, args.out.rows, args.out.cols);
   matrix_f32("silu_mul", "up", args.up, args.out.rows, args.out.cols);
   matrix("silu_mul", "out", args.out, args.out.rows, args.out.cols);
+}
+
+void check_args(const ElementwiseArgs& args) {
+  matrix("elementwise", "a", args.a, args.out.rows, args.out.cols);
+  matrix("elementwise", "out", args.out, args.out.rows, args.out.cols);
+  const bool two = args.op == ElementOp::kAdd || args.op == ElementOp::kMul;
+  const bool given = args.b.buffer != nullptr;
+  equal("elementwise", "second operands", (given ? 1 : 0) + (args.row != nullptr ? 1 : 0),
+        two ? 1 : 0);
+  if (given) matrix("elementwise", "b", args.b, args.out.rows, args.out.cols);
+  if (args.row != nullptr) equal("elementwise", "row", args.row->size(), args.out.cols);
 }
 
 void check_args(const SelectRowsArgs& args) {

@@ -13,11 +13,13 @@ void check_spec(const KvCacheSpec& spec);
 
 void check_args(const EmbeddingArgs& args);
 void check_args(const RmsNormArgs& args);
+void check_args(const LayerNormArgs& args);
 void check_args(const HeadNormArgs& args);
 void check_args(const LinearArgs& args, bool gate_up);
 void check_args(const RopeAppendArgs& args);
 void check_args(const AttentionArgs& args);
 void check_args(const SiluMulArgs& args);
+void check_args(const ElementwiseArgs& args);
 void check_args(const SelectRowsArgs& args);
 void check_args(const TreeAddArgs& args);
 void check_args(const LogitStatsArgs& args);

@@ -1,6 +1,7 @@
 // Arguments of the backend's ops: one struct each. Shapes are checked once, in backend/checks.h, in
 // front of every backend. All matrices are row-major; T is the activation type (float32, bfloat16
 // or float16), chosen by --dtype.
+// Length: the contract in one list.
 #pragma once
 
 #include <cstdint>
@@ -92,6 +93,15 @@ struct RmsNormArgs {
   Matrix out;  ///< T [rows, hidden]
 };
 
+/// out = (x - mean) / sqrt(mean of (x - mean)^2 + eps) * weight + bias, rounded to T.
+struct LayerNormArgs {
+  Matrix x;  ///< float32 [rows, hidden]
+  const PackedVector* weight = nullptr;
+  const PackedVector* bias = nullptr;  ///< or nullptr
+  float eps = 0;
+  Matrix out;  ///< T [rows, hidden]
+};
+
 /// RMS norm of each head in place (Qwen3's q_norm, k_norm): x is float32 [rows, heads * head_dim].
 struct HeadNormArgs {
   Matrix x;
@@ -155,6 +165,29 @@ struct AttentionArgs {
 /// packing.
 struct SiluMulArgs {
   Matrix gate, up, out;
+};
+
+enum class ElementOp : uint8_t {
+  kCopy,
+  kScale,     ///< a * scale
+  kAdd,       ///< a + b
+  kMul,       ///< a * b
+  kRelu,      ///< max(0, a)
+  kSigmoid,   ///< 1 / (1 + exp(-a))
+  kSilu,      ///< a / (1 + exp(-a))
+  kGelu,      ///< a * Phi(a), the normal distribution: the one with erf
+  kGeluTanh,  ///< its approximation with tanh
+};
+
+/// out = op(a, b), element by element in float32. Each matrix is float32 or T; values are widened
+/// before and rounded after. kAdd and kMul take `b` or, for all rows the same, `row`.
+struct ElementwiseArgs {
+  ElementOp op = ElementOp::kCopy;
+  Matrix a;
+  Matrix b;                           ///< as a, or buffer == nullptr
+  const PackedVector* row = nullptr;  ///< [cols], or nullptr
+  float scale = 1;
+  Matrix out;  ///< may be a or b
 };
 
 /// out[i, :] = in[rows[i], :]; both of one type.

@@ -84,7 +84,7 @@ class EngineImpl final : public Engine {
 
 EngineImpl::EngineImpl(const EngineOptions& options, const std::function<void(double)>& progress) {
   const auto begin = std::chrono::steady_clock::now();
-  auto checkpoint = Checkpoint::open(options.model_path);
+  auto checkpoint = Checkpoint::open(options.model_path, options.families);
   const LoadPlan plan = plan_load(options, *checkpoint);
   fill_info(options, plan, *checkpoint);
   rope_ = std::make_unique<ModelRope>(checkpoint->spec.rope);
@@ -112,7 +112,7 @@ void EngineImpl::start_ranks(const EngineOptions& options, const LoadPlan&) {
   ranks.rank_timeout =
       std::chrono::milliseconds(static_cast<int64_t>(options.rank_timeout_s * 1000));
   group_ = options.ranks_are_threads
-               ? RankGroup::start_threads(options.world_size, worker_main, ranks)
+               ? RankGroup::start_threads(options.world_size, worker_of(options.families), ranks)
                : RankGroup::start_processes(options.world_size, ranks);
 }
 

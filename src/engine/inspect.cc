@@ -36,10 +36,11 @@ std::string tokenizer_of(const std::string& folder) {
 
 }  // namespace
 
-std::string inspect_json(const std::string& folder, int world_size, const std::string& kv_cache) {
+std::string inspect_json(const std::string& folder, int world_size, const std::string& kv_cache,
+                         const Families& families) {
   if (world_size < 1 || world_size > 1024)
     bad_input("--world_size is {}; expected 1 to 1024", world_size);
-  const auto checkpoint = Checkpoint::open(folder);
+  const auto checkpoint = Checkpoint::open(folder, families);
   const ModelSpec& spec = checkpoint->spec;
   const DType stored = checkpoint->weights->stored_dtype();
   const DType cache = cache_type(kv_cache, spec, stored);
@@ -48,6 +49,7 @@ std::string inspect_json(const std::string& folder, int world_size, const std::s
   for (int r = 0; r < world_size; ++r) {
     const Shard s = shard_of(spec, split, r, stored, cache);
     Json::Object rank;
+    rank.reserve(8);
     rank.emplace_back("query_heads", range_json(s.q_heads));
     rank.emplace_back("kv_heads", range_json(s.kv_heads));
     rank.emplace_back("ff_columns", range_json(s.ff_columns));

@@ -9,6 +9,7 @@
 #include "base/cpu_features.h"
 #include "base/memory_info.h"
 #include "model/config_reader.h"
+#include "model/families.h"
 
 namespace tandem {
 namespace {
@@ -115,6 +116,7 @@ LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint) {
   LoadPlan plan;
   RankSetup& setup = plan.setup;
   setup.model_path = options.model_path;
+  setup.architectures = architectures_of(options.families);
   setup.device = options.device;
   setup.isa = choose_isa(options);
   setup.threads =

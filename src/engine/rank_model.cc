@@ -27,9 +27,23 @@ DeviceCommSpec comm_spec(const ModelSpec& spec, const ModelSplit& split,
       out.max_nodes_per_rank = std::max(out.max_nodes_per_rank, static_cast<int64_t>(nodes));
     }
   }
+  for (const WeightRule& rule : spec.weights) {  // of a family's own block
+    const Sides sides = sides_of(rule);
+    if (rule.scatter_input || split_of(rule) == Split::kInFeatures) {
+      out.max_cols = std::max(out.max_cols, dim_size(spec, sides.out));
+      const DimSplit parts = dim_split(spec, split, sides.in);
+      for (const Range& run : parts.runs) {
+        const auto nodes = static_cast<int64_t>(tree_nodes(parts.units.count(), run).size());
+        out.max_nodes_per_rank = std::max(out.max_nodes_per_rank, nodes);
+      }
+    }
+    if (rule.gather_output)
+      out.max_gather_floats =
+          std::max(out.max_gather_floats, options.max_rows * dim_size(spec, sides.out));
+  }
   out.max_gather_floats =
-      std::max(options.max_rows * spec.hidden,
-               options.max_logit_rows * ParallelHead::gathered_columns(split.vocab));
+      std::max({out.max_gather_floats, options.max_rows * spec.hidden,
+                options.max_logit_rows * ParallelHead::gathered_columns(split.vocab)});
   return out;
 }
 
@@ -44,7 +58,7 @@ int64_t peak_rss() {
 
 }  // namespace
 
-std::unique_ptr<Checkpoint> Checkpoint::open(const std::string& path) {
+std::unique_ptr<Checkpoint> Checkpoint::open(const std::string& path, const Families& families) {
   auto checkpoint = std::make_unique<Checkpoint>();
   checkpoint->folder = open_model_config(path);
   if (const auto method = checkpoint->folder.quantization_method()) {
@@ -53,7 +67,8 @@ std::unique_ptr<Checkpoint> Checkpoint::open(const std::string& path) {
         "bits",
         checkpoint->folder.config_path, *method);
   }
-  checkpoint->spec = read_model_spec(checkpoint->folder.config, checkpoint->folder.config_path);
+  checkpoint->spec =
+      read_model_spec(checkpoint->folder.config, checkpoint->folder.config_path, families);
   checkpoint->folder = open_model(path);
   checkpoint->weights =
       std::make_unique<ModelWeights>(checkpoint->spec, checkpoint->folder.tensors);

@@ -15,7 +15,7 @@ struct Checkpoint {
   HfFolder folder;
   ModelSpec spec;
   std::unique_ptr<ModelWeights> weights;
-  static std::unique_ptr<Checkpoint> open(const std::string& path);
+  static std::unique_ptr<Checkpoint> open(const std::string& path, const Families& families = {});
 };
 
 class RankModel {

@@ -7,6 +7,7 @@ namespace tandem {
 std::vector<std::byte> encode_setup(const RankSetup& s) {
   Json::Object o;
   o.emplace_back("model_path", s.model_path);
+  o.emplace_back("architectures", Json::Array(s.architectures.begin(), s.architectures.end()));
   o.emplace_back("device", s.device);
   o.emplace_back("isa", s.isa);
   o.emplace_back("threads", s.threads);
@@ -29,6 +30,7 @@ RankSetup decode_setup(const std::vector<std::byte>& bytes) {
   constexpr int64_t kAny = std::numeric_limits<int64_t>::max();
   RankSetup s;
   s.model_path = r.string("model_path");
+  for (const Json& name : r.array("architectures")) s.architectures.push_back(name.string());
   s.device = r.string("device");
   s.isa = r.string("isa");
   s.threads = static_cast<int>(r.integer("threads", 1, 4096));

@@ -12,6 +12,7 @@ namespace tandem {
 
 struct RankSetup {
   std::string model_path;
+  std::vector<std::string> architectures;  ///< of the families that rank 0 knows
   std::string device = "cpu";
   std::string isa;  ///< a concrete one
   int threads = 1;

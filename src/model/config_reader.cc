@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "tensor/dtype.h"
 
 namespace tandem {
 namespace {
@@ -103,11 +104,11 @@ std::vector<WeightRule> usual_names(bool tied) {
 
 }  // namespace
 
-DType config_dtype(const JsonReader& config) {
+void check_dtype(const JsonReader& config) {
   const std::string_view key = config.has("dtype") ? "dtype" : "torch_dtype";
   const std::string name = config.string_or(key, "float32");
   for (DType type : {DType::kF32, DType::kBF16, DType::kF16}) {
-    if (name == dtype_name(type)) return type;
+    if (name == dtype_name(type)) return;
   }
   unsupported("{} is \"{}\"; expected float32, bfloat16 or float16", config.where(key), name);
 }
@@ -191,7 +192,7 @@ ModelSpec llama_like_spec(const JsonReader& config, const std::string& family) {
   spec.weights = usual_names(spec.tied);
   spec.ignored = {"model.layers.{}.self_attn.rotary_emb.inv_freq", "model.rotary_emb.inv_freq"};
   if (spec.tied) spec.ignored.push_back("lm_head.weight");
-  spec.dtype = config_dtype(config);
+  check_dtype(config);
   spec.eos = token_ids(config, "eos_token_id", spec.vocab);
   return spec;
 }

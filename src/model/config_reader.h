@@ -2,22 +2,21 @@
 #pragma once
 
 #include "json/json.h"
-#include "model/model_spec.h"
+#include "tandem/model.h"
 
 namespace tandem {
 
 /// Sizes, norm, rope, ties, end tokens and the usual tensor names (model.layers.{}.self_attn.q_proj
 /// ...), no biases.
 ModelSpec llama_like_spec(const JsonReader& config, const std::string& family);
-/// Sets the bias flag of some roles.
-void set_bias(ModelSpec& spec, std::initializer_list<WeightRole> roles);
 /// The layers that layer_types calls sliding_attention, without that key every layer from
 /// `first_layer` (0 or more) on, attend to `sliding_window` positions; null or absent: none.
 void set_window(ModelSpec& spec, const JsonReader& config, int64_t first_layer);
 /// eos_token_id of config.json: a number, a list or null.
 std::vector<int32_t> token_ids(const JsonReader& config, std::string_view key, int64_t vocab);
-/// torch_dtype or dtype.
-DType config_dtype(const JsonReader& config);
+/// Refuses a torch_dtype or dtype other than float32, bfloat16 and float16. (The stored tensors
+/// decide.)
+void check_dtype(const JsonReader& config);
 /// Refuses activations other than SiLU.
 void require_silu(const JsonReader& config, std::string_view key);
 

@@ -5,6 +5,7 @@
 
 #include "base/arithmetic.h"
 #include "base/check.h"
+#include "model/layers/family_block.h"
 #include "model/load.h"
 #include "model/rope.h"
 
@@ -32,8 +33,9 @@ struct Decoder::Impl {
   const ModelSpec& spec;
   ParallelContext context;
   DecoderOptions options;
-  std::vector<DecoderBlock> blocks;
-  std::unique_ptr<PackedVector> final_norm;
+  std::unique_ptr<layers::Runtime> family;  ///< of blocks that the family wrote
+  std::vector<std::unique_ptr<Block>> blocks;
+  std::unique_ptr<PackedVector> final_norm, final_norm_bias;
   std::unique_ptr<VocabularyEmbedding> embedding;
   std::unique_ptr<ParallelHead> head;
   std::unique_ptr<KvCache> cache;
@@ -51,6 +53,7 @@ struct Decoder::Impl {
   Workspace workspace(int64_t rows) const;
   void prepare(const StepPlan& plan);
   void inspect(const Matrix& hidden);
+  void norm_final(const Matrix& from, const Matrix& out) const;
   void run_head(const StepPlan& plan, const Matrix& hidden, const LogitSink& sink);
 };
 
@@ -60,11 +63,13 @@ void Decoder::Impl::make_buffers(const Shard& shard) {
   const int64_t heads = shard.q_heads.size();
   const int64_t head_columns = heads * round_up(spec.head_dim, kStep);
   residual = make_matrix(b, DType::kF32, rows, spec.hidden);
-  normed = make_matrix(b, options.compute, rows, spec.hidden);
-  qkv = make_matrix(b, DType::kF32, rows, (heads + 2 * shard.kv_heads.size()) * spec.head_dim);
-  q = make_matrix(b, options.compute, rows, head_columns);
-  attended = make_matrix(b, options.compute, rows, head_columns);
-  activated = make_matrix(b, options.compute, rows, shard.ff_columns.size());
+  if (family == nullptr) {
+    normed = make_matrix(b, options.compute, rows, spec.hidden);
+    qkv = make_matrix(b, DType::kF32, rows, (heads + 2 * shard.kv_heads.size()) * spec.head_dim);
+    q = make_matrix(b, options.compute, rows, head_columns);
+    attended = make_matrix(b, options.compute, rows, head_columns);
+    activated = make_matrix(b, options.compute, rows, shard.ff_columns.size());
+  }
   selected = make_matrix(b, DType::kF32, options.max_logit_rows, spec.hidden);
   head_in = make_matrix(b, options.compute, options.max_logit_rows, spec.hidden);
   cache = b.make_kv_cache(
@@ -111,6 +116,15 @@ void Decoder::Impl::inspect(const Matrix& hidden) {
   finite.push_back(good);
 }
 
+void Decoder::Impl::norm_final(const Matrix& from, const Matrix& out) const {
+  const auto eps = static_cast<float>(spec.norm_eps);
+  if (spec.final_norm == NormKind::kLayer) {
+    context.backend->layer_norm({from, final_norm.get(), final_norm_bias.get(), eps, out});
+  } else {
+    add_and_norm(*context.backend, from, {}, final_norm.get(), eps, out);
+  }
+}
+
 void Decoder::Impl::run_head(const StepPlan& plan, const Matrix& hidden, const LogitSink& sink) {
   const auto wanted = std::span(plan.logit_rows);
   const auto total = static_cast<int64_t>(wanted.size());
@@ -120,8 +134,7 @@ void Decoder::Impl::run_head(const StepPlan& plan, const Matrix& hidden, const L
     context.backend->select_rows(
         {hidden, wanted.subspan(static_cast<size_t>(first), static_cast<size_t>(rows)), rows_out});
     const Matrix in = head_in.matrix.row_range(0, rows);
-    add_and_norm(*context.backend, rows_out, {}, final_norm.get(),
-                 static_cast<float>(spec.norm_eps), in);
+    norm_final(rows_out, in);
     head->forward(in);
     sink(first, rows, *head);
   }
@@ -134,11 +147,18 @@ Decoder::Decoder(const ModelSpec& spec, const ModelSplit& split, const ModelWeig
   const Shard shard = shard_of(spec, split, context.rank, options.compute, options.cache);
   const LoadContext load{spec, split, shard, weights, impl_->context, options.compute};
   auto table = load_vocabulary(load, WeightRole::kEmbedding);
+  if (spec.block) {
+    impl_->family =
+        std::make_unique<layers::Runtime>(*context.backend, options.compute, options.max_rows);
+  }
   for (int64_t layer = 0; layer < spec.layers; ++layer) {
     if (loaded) loaded(static_cast<double>(layer) / static_cast<double>(spec.layers));
-    impl_->blocks.emplace_back(load_block(load, layer));
+    impl_->blocks.push_back(impl_->family == nullptr
+                                ? load_block(load, layer)
+                                : layers::load_family_block(load, layer, *impl_->family));
   }
-  impl_->final_norm = load_norm(load, WeightRole::kFinalNorm, 0);
+  impl_->final_norm = load_vector(load, WeightRole::kFinalNorm, 0);
+  impl_->final_norm_bias = load_bias(load, *spec.rule(WeightRole::kFinalNorm), 0);
   auto head = spec.tied ? table : load_vocabulary(load, WeightRole::kHead);
   impl_->embedding = std::make_unique<VocabularyEmbedding>(impl_->context, table, split.vocab);
   impl_->head = std::make_unique<ParallelHead>(impl_->context, head, split.vocab);
@@ -159,8 +179,8 @@ void Decoder::forward(const StepPlan& plan, const LogitSink& sink) {
   if (plan.verify) m.inspect(w.residual);
   const BlockContext context{&backend, m.batch.get(), m.rope.get(), m.cache.get()};
   Pending pending;
-  for (DecoderBlock& block : m.blocks) {
-    pending = block.forward(context, w, pending);
+  for (const auto& block : m.blocks) {
+    pending = block->forward(context, w, pending);
     if (plan.verify) {
       add_and_norm(backend, w.residual, pending, nullptr, 0, {});
       pending = {};

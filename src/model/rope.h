@@ -5,8 +5,8 @@
 #include <map>
 #include <vector>
 
-#include "model/model_spec.h"
 #include "step/plan.h"
+#include "tandem/model.h"
 
 namespace tandem {
 

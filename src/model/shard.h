@@ -4,8 +4,9 @@
 #include <vector>
 
 #include "backend/ops.h"
-#include "model/model_spec.h"
+#include "model/placement.h"
 #include "parallel/vocabulary.h"
+#include "tandem/model.h"
 
 namespace tandem {
 
@@ -15,15 +16,24 @@ struct ModelSplit {
   std::vector<Range> heads;  ///< query heads of each rank
   Units ff;
   std::vector<Range> ff_runs;
+  Units hidden;  ///< for what a family gathers or scatters of the residual stream
+  std::vector<Range> hidden_runs;
   VocabularySplit vocab;
 };
+/// Units of a dimension and each rank's run of them: kHidden, kQueryHeads or kFeedForward.
+struct DimSplit {
+  Units units;
+  const std::vector<Range>& runs;
+};
 ModelSplit split_model(const ModelSpec& spec, int ranks);
+DimSplit dim_split(const ModelSpec& spec, const ModelSplit& split, Dim dim);
 
 struct Shard {
   Range q_heads;
   Range kv_heads;  ///< those that its query heads need; one may be held by two ranks
   Range ff_columns;
   Range vocab_rows;
+  Range hidden_columns;               ///< of what is gathered or scattered
   std::vector<HeadSegment> segments;  ///< indices local to the rank
   int64_t weight_bytes = 0;           ///< elements times stored type, replicas included
   int64_t kv_bytes_per_token = 0;

@@ -4,7 +4,7 @@
 
 #include <map>
 #include <string>
-#include <utility>
+#include <tuple>
 
 #include "checkpoint/tensor_store.h"
 #include "model/shard.h"
@@ -23,22 +23,22 @@ class ModelWeights {
   /// The stored type of most weights: what --dtype auto means.
   DType stored_dtype() const;
 
-  /// Rows [rows) and columns [cols) of a weight.
-  WeightRows slice(WeightRole role, int64_t layer, Range rows, Range cols) const;
-  /// All of a norm.
-  WeightRows vector(WeightRole role, int64_t layer) const;
+  /// Rows [rows) and columns [cols) of a weight. The rule is one of the spec's.
+  WeightRows slice(const WeightRule& rule, int64_t layer, Range rows, Range cols) const;
+  /// Elements [range) of a vector: a norm ...
+  WeightRows vector(const WeightRule& rule, int64_t layer, Range range) const;
   /// Elements [range) of a bias.
-  WeightRows bias(WeightRole role, int64_t layer, Range range) const;
+  WeightRows bias(const WeightRule& rule, int64_t layer, Range range) const;
   /// Drops the pages of a weight after it was packed.
-  void release(WeightRole role, int64_t layer) const;
+  void release(const WeightRule& rule, int64_t layer) const;
 
  private:
-  const StoredTensor& tensor(WeightRole role, int64_t layer, bool bias) const;
+  const StoredTensor& tensor(const WeightRule& rule, int64_t layer, bool bias) const;
   void bind(const WeightRule& rule, int64_t layer, bool bias);
 
   const ModelSpec& spec_;
   const TensorStore& store_;
-  std::map<std::pair<std::pair<WeightRole, int64_t>, bool>, const StoredTensor*> bound_;
+  std::map<std::tuple<const WeightRule*, int64_t, bool>, const StoredTensor*> bound_;
 };
 
 }  // namespace tandem

@@ -42,7 +42,17 @@ struct AttentionShape {
   std::vector<HeadSegment> segments;
 };
 
-class DecoderBlock {
+/// One layer of a model.
+class Block {
+ public:
+  virtual ~Block() = default;
+  /// Adds `pending` to the residual first; what it returns is added by whoever comes next.
+  virtual Pending forward(const BlockContext& context, const Workspace& w,
+                          const Pending& pending) = 0;
+};
+
+/// The block of LLaMA and Qwen.
+class DecoderBlock final : public Block {
  public:
   struct Parts {
     int64_t layer = 0;
@@ -59,8 +69,7 @@ class DecoderBlock {
   };
   explicit DecoderBlock(Parts parts) : p_(std::move(parts)) {}
 
-  /// Adds `pending` to the residual first; what it returns is added by whoever comes next.
-  Pending forward(const BlockContext& context, const Workspace& w, const Pending& pending);
+  Pending forward(const BlockContext& context, const Workspace& w, const Pending& pending) override;
 
  private:
   Matrix attention(const BlockContext& context, const Workspace& w);

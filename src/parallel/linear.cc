@@ -25,6 +25,22 @@ void ColumnParallelLinear::forward(const Matrix& in, const Matrix& out) const {
   backend_->linear({whole_steps(in, *packed_), packed_.get(), {&out, 1}});
 }
 
+GatheredLinear::GatheredLinear(const ParallelContext& context, const LinearSource& source,
+                               std::vector<int64_t> begins)
+    : comm_(context.comm), linear_(context, source), begins_(std::move(begins)) {
+  TANDEM_CHECK(static_cast<int>(begins_.size()) == context.size + 1);
+  const auto rank = static_cast<size_t>(context.rank);
+  own_begin_ = begins_[rank];
+  own_size_ = begins_[rank + 1] - own_begin_;
+}
+
+Matrix GatheredLinear::forward(const Matrix& in) const {
+  const Matrix all = comm_->gather_buffer(in.rows, begins_.back());
+  linear_.forward(in, all.columns(own_begin_, own_size_));
+  comm_->all_gather_columns(all, begins_);
+  return all;
+}
+
 RowParallelLinear::RowParallelLinear(const ParallelContext& context, const LinearSource& source,
                                      const Layout& layout)
     : context_(context),

@@ -48,6 +48,22 @@ class ColumnParallelLinear {
 /// chosen (model/shard.h).
 using QKVColumnParallelLinear = ColumnParallelLinear;
 
+/// A column-parallel linear whose outputs all ranks then get (gather_output): one more meeting.
+class GatheredLinear {
+ public:
+  /// `begins`: where each rank's outputs begin, then their number.
+  GatheredLinear(const ParallelContext& context, const LinearSource& source,
+                 std::vector<int64_t> begins);
+  /// Returns float32 [rows, all outputs], readable until the next collective.
+  Matrix forward(const Matrix& in) const;
+
+ private:
+  DeviceComm* comm_;
+  ColumnParallelLinear linear_;
+  std::vector<int64_t> begins_;
+  int64_t own_begin_, own_size_;
+};
+
 /// Split by input features: each rank has the columns of its units, the partial sums are added over
 /// the ranks in the fixed tree.
 class RowParallelLinear {

@@ -74,11 +74,13 @@ class HostBackend : public Backend {
   std::unique_ptr<DeviceBatch> make_batch() override { unused(); }
   void embedding(const EmbeddingArgs&) override { unused(); }
   void rms_norm(const RmsNormArgs&) override { unused(); }
+  void layer_norm(const LayerNormArgs&) override { unused(); }
   void head_norm(const HeadNormArgs&) override { unused(); }
   void linear(const LinearArgs&) override { unused(); }
   void rope_append(const RopeAppendArgs&) override { unused(); }
   void attention(const AttentionArgs&) override { unused(); }
   void silu_mul(const SiluMulArgs&) override { unused(); }
+  void elementwise(const ElementwiseArgs&) override { unused(); }
   void select_rows(const SelectRowsArgs&) override { unused(); }
   void logit_stats(const LogitStatsArgs&) override { unused(); }
   void copy_kv_block(KvCache&, int32_t, int32_t) override { unused(); }

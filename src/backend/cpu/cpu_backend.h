@@ -37,11 +37,13 @@ class CpuBackend final : public Backend {
   std::unique_ptr<DeviceBatch> make_batch() override;
   void embedding(const EmbeddingArgs& args) override;
   void rms_norm(const RmsNormArgs& args) override;
+  void layer_norm(const LayerNormArgs& args) override;
   void head_norm(const HeadNormArgs& args) override;
   void linear(const LinearArgs& args) override;
   void rope_append(const RopeAppendArgs& args) override;
   void attention(const AttentionArgs& args) override;
   void silu_mul(const SiluMulArgs& args) override;
+  void elementwise(const ElementwiseArgs& args) override;
   void select_rows(const SelectRowsArgs& args) override;
   void tree_add(const TreeAddArgs& args) override;
   void logit_stats(const LogitStatsArgs& args) override;

@@ -251,8 +251,17 @@ void unit_sums_kernel(const float* x, int64_t n, UnitSums* out) {
   *out = {x[at], at, VD::reduce_add(sum)};
 }
 
-/// The entries of the table that this header defines.
+}  // namespace
+}  // namespace tandem::cpu
+
+#include "backend/cpu/element_ops.h"
+
+namespace tandem::cpu {
+namespace {
+
+/// The entries of the table that this header and element_ops.h define.
 void set_elementwise(Kernels& k) {
+  set_element_ops(k);
   k.widen = widen_kernel;
   k.narrow = narrow_kernel;
   k.add = add_kernel;

@@ -71,6 +71,30 @@ struct PageArgs {
   const std::byte* ahead = nullptr;  ///< as many bytes as w has, to prefetch; or nullptr
 };
 
+/// One row: out = (x - mean) / standard deviation * w + b.
+struct LayerNormRow {
+  const float* x = nullptr;
+  const float* w = nullptr;
+  const float* b = nullptr;  ///< or nullptr
+  int64_t n = 0;
+  float eps = 0;
+  DType type = DType::kF32;
+  std::byte* out = nullptr;
+};
+
+/// n elements in a row of each operand.
+struct ElementRow {
+  const std::byte* a = nullptr;
+  const std::byte* b = nullptr;  ///< or nullptr
+  DType a_type = DType::kF32;
+  DType b_type = DType::kF32;
+  float scale = 1;
+  int64_t n = 0;
+  DType type = DType::kF32;
+  std::byte* out = nullptr;
+};
+constexpr int kElementOps = 9;  ///< of ElementOp, in its order
+
 /// One query row over one block of 64 keys.
 struct SoftmaxArgs {
   const float* s = nullptr;             ///< [64] dot products
@@ -130,6 +154,8 @@ struct Kernels {
   void (*add)(float* to, const float* from, int64_t n) = nullptr;  ///< to = to + from
   void (*store)(const StoreArgs&) = nullptr;
   void (*rms_norm)(const NormArgs&) = nullptr;
+  void (*layer_norm)(const LayerNormRow&) = nullptr;
+  void (*element[kElementOps])(const ElementRow&) = {};
   void (*softmax)(const SoftmaxArgs&) = nullptr;
   /// out = x / d rounded to the type.
   void (*divide)(const float* x, float d, int64_t n, DType type, std::byte* out) = nullptr;

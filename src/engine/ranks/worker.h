@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/ranks/rank_context.h"
+#include "tandem/model.h"
 
 namespace tandem {
 
@@ -14,6 +15,6 @@ void run_if_worker(int argc, char** argv, const WorkerBody& body);
 bool can_start_workers();
 
 /// The engine's worker: executes step plans until the group ends. Defined in engine/worker.cc.
-void worker_main(RankContext& context);
+WorkerBody worker_of(Families families);
 
 }  // namespace tandem

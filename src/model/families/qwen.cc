@@ -67,9 +67,6 @@ ModelSpec qwen_spec(const JsonReader& config) {
   if (!config.boolean_or("no_bias", true)) set_bias(spec, {kAttentionOut, kGate, kUp, kDown});
   spec.ignored = {"transformer.rotary_emb.inv_freq", "transformer.h.{}.attn.bias",
                   "transformer.h.{}.attn.masked_bias"};
-  spec.dtype = config.boolean_or("fp32", false)   ? DType::kF32
-               : config.boolean_or("fp16", false) ? DType::kF16
-                                                  : DType::kBF16;
   return spec;
 }
 
