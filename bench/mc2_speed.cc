@@ -61,7 +61,8 @@ void measure(RankContext& rank, const Job& job) {
                                             .max_cols = job.n,
                                             .max_nodes_per_rank = 16,
                                             .threads_per_rank = job.threads});
-  const ParallelContext context = {backend.get(), comm.get(), rank.rank(), rank.size(), {}};
+  const ParallelContext context = {backend.get(), comm.get(), rank.rank(),
+                                   rank.size(),   {},         nullptr};
   std::vector<std::byte> zeros;
   std::vector<RowParallelLinear> linears;
   for (const int64_t cuts : kCuts) linears.push_back(make_linear(context, job, cuts, &zeros));

@@ -17,6 +17,13 @@ struct BenchCase {
   int64_t batch = 1;      ///< sequences at a time
 };
 
+/// Where the forward passes went: seconds by kind of op ("qkv", "collective", ...), mean over the
+/// ranks.
+struct OpTimes {
+  std::vector<OpTime> kinds;
+  int64_t prefill_passes = 0, decode_passes = 0;
+};
+
 struct BenchReport {
   std::string model, isa, dtype;
   std::string quantize = "none";
@@ -29,11 +36,15 @@ struct BenchReport {
   double spread = 0;  ///< (largest - smallest) / median of decode_tok_s
   double probe_read_gb_s = 0;
   double probe_compute_gf = 0;
+  std::string probe_compute;          ///< what that probe computes, for people
   double bytes_per_step = 0;          ///< weights and cache read by the average decode step
   double flops_per_token = 0;         ///< of the linears
   double decode_percent_of_read = 0;  ///< bytes_per_step times steps per second, of the read probe
-  double prefill_percent_of_compute = 0;  ///< flops_per_token times prefill_tok_s, of the FMA probe
-  int rounds = 0;                         ///< that count
+  double prefill_percent_of_compute = 0;  ///< flops_per_token times prefill_tok_s, of that probe
+  /// Of the time of the ranks' forward passes: meetings, the wait for the slowest rank included.
+  double collective_share_decode = 0, collective_share_prefill = 0;
+  OpTimes ops;            ///< of the rounds that count, together
+  int rounds = 0;         ///< that count
   int discarded = 0;      ///< rounds in which the probes said that the machine was busy
   bool too_busy = false;  ///< fewer than three quiet rounds: all of them count, and mean little
 };
@@ -44,6 +55,8 @@ struct BenchOptions {
   std::vector<int> world_sizes;  ///< at least one; engine.world_size is not used
   std::vector<BenchCase> points;
   int rounds = 5;
+  /// A line about what happens now, for a person who waits.
+  std::function<void(const std::string&)> progress;
 };
 
 /// Gives each report as soon as it is there. Throws Error for a case out of range, and what

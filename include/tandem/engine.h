@@ -37,6 +37,7 @@ struct EngineOptions {
   double rank_timeout_s = 30;
   bool verify = false;  ///< ranks compare hashes of their replicated residual in every step
   bool prefix_cache = true;
+  bool time_ops = false;           ///< fills RankReport::ops; costs some microseconds a step
   bool ranks_are_threads = false;  ///< for tests: ranks as threads of this process
   Families families;               ///< what reads config.json; tandem's own and the program's
 };
@@ -68,10 +69,20 @@ struct RequestResult {
   double decode_s = 0;   ///< the rest
 };
 
+/// Seconds of a rank's forward passes so far in one kind of op: "qkv", "collective", ... A pass
+/// with a row of a prompt is prefill.
+struct OpTime {
+  std::string name;
+  double prefill_s = 0;
+  double decode_s = 0;
+};
+
 struct RankReport {
   int64_t peak_rss_bytes = 0;  ///< VmHWM
   int64_t weight_bytes = 0;    ///< elements of its slices times their type
   int64_t macs = 0;            ///< multiply-adds of its matmuls so far
+  std::vector<OpTime> ops;     ///< with EngineOptions::time_ops; together the whole time
+  int64_t prefill_passes = 0, decode_passes = 0;  ///< likewise
 };
 
 struct EngineInfo {

@@ -1,6 +1,9 @@
 // tandem bench: tokens per second, beside what the machine can do in the same minute.
+#include <unistd.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Option.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -25,6 +28,22 @@ struct BenchCommand {
   bool json = false;
 };
 
+double per_pass_ms(double seconds, int64_t passes) {
+  return passes > 0 ? 1e3 * seconds / static_cast<double>(passes) : 0;
+}
+
+/// By kind of op: milliseconds of one pass.
+Json ops_json(const OpTimes& ops) {
+  Json object{Json::Object{}};
+  for (const OpTime& one : ops.kinds) {
+    Json times{Json::Object{}};
+    times.set("decode_ms", per_pass_ms(one.decode_s, ops.decode_passes));
+    times.set("prefill_ms", per_pass_ms(one.prefill_s, ops.prefill_passes));
+    object.set(one.name, std::move(times));
+  }
+  return object;
+}
+
 Json to_json(const BenchReport& r) {
   Json object{Json::Object{}};
   object.set("model", r.model);
@@ -46,14 +65,30 @@ Json to_json(const BenchReport& r) {
   object.set("flops_per_token", r.flops_per_token);
   object.set("decode_percent_of_read", r.decode_percent_of_read);
   object.set("prefill_percent_of_compute", r.prefill_percent_of_compute);
-  // Not measured with several ranks: the engine does not time its collectives. One rank has none.
-  const Json share = r.world_size == 1 ? Json(0.0) : Json();
-  object.set("collective_share_decode", share);
-  object.set("collective_share_prefill", share);
+  object.set("probe_compute", r.probe_compute);
+  object.set("collective_share_decode", r.collective_share_decode);
+  object.set("collective_share_prefill", r.collective_share_prefill);
+  object.set("ops", ops_json(r.ops));
   object.set("rounds", static_cast<int64_t>(r.rounds));
   object.set("discarded", static_cast<int64_t>(r.discarded));
   object.set("too_busy", r.too_busy);
   return object;
+}
+
+/// Where a pass goes, the largest part of decode first.
+void print_ops(const BenchReport& r) {
+  std::vector<OpTime> kinds = r.ops.kinds;
+  double prefill = 0, decode = 0;
+  for (const OpTime& one : kinds) prefill += one.prefill_s, decode += one.decode_s;
+  if (prefill <= 0 || decode <= 0) return;
+  std::sort(kinds.begin(), kinds.end(),
+            [](const OpTime& a, const OpTime& b) { return a.decode_s > b.decode_s; });
+  std::printf("  %-14s %21s %25s\n", "where", "a decode step", "a prefill pass");
+  for (const OpTime& one : kinds) {
+    std::printf("  %-14s %10.3f ms %5.1f %% %14.2f ms %5.1f %%\n", one.name.c_str(),
+                per_pass_ms(one.decode_s, r.ops.decode_passes), 100 * one.decode_s / decode,
+                per_pass_ms(one.prefill_s, r.ops.prefill_passes), 100 * one.prefill_s / prefill);
+  }
 }
 
 void print(const BenchReport& r) {
@@ -63,12 +98,17 @@ void print(const BenchReport& r) {
               static_cast<long long>(r.point.prompt), static_cast<long long>(r.point.generate),
               static_cast<long long>(r.point.batch));
   std::printf("  load     %10.2f s\n", r.load_s);
-  std::printf("  prefill  %10.1f tokens/s  %5.1f %% of %.0f GF/s (fp32 multiply-adds)\n",
-              r.prefill_tok_s, r.prefill_percent_of_compute, r.probe_compute_gf);
+  std::printf("  a decode step reads %.1f MB of weights and cache; a token of prefill: %.2f GF\n",
+              r.bytes_per_step / 1e6, r.flops_per_token / 1e9);
+  std::printf("  prefill  %10.1f tokens/s  %5.1f %% of %.0f GF/s (%s)\n", r.prefill_tok_s,
+              r.prefill_percent_of_compute, r.probe_compute_gf, r.probe_compute.c_str());
   std::printf("  decode   %10.2f tokens/s  %5.1f %% of %.1f GB/s (reading memory)\n",
               r.decode_tok_s, r.decode_percent_of_read, r.probe_read_gb_s);
   std::printf("  medians of %d rounds, spread %.0f %%; %d discarded as the machine was busy\n",
               r.rounds, 100 * r.spread, r.discarded);
+  std::printf("  collectives %.1f %% of decode, %.1f %% of prefill, waits included\n",
+              100 * r.collective_share_decode, 100 * r.collective_share_prefill);
+  print_ops(r);
   if (r.too_busy)
     std::printf("  fewer than three quiet rounds: all of them count, and mean little\n");
 }
@@ -97,6 +137,11 @@ void run(BenchCommand command) {
   for (const int world_size : command.bench.world_sizes)
     if (world_size < 1) bad_input("--world_size is {}; it must be at least 1", world_size);
   make_points(command);
+  if (isatty(STDERR_FILENO) == 1) {
+    command.bench.progress = [](const std::string& line) {
+      std::fprintf(stderr, "\r\033[K%s", line.c_str());
+    };
+  }
   // One line per point as soon as it is measured: a sweep takes long.
   bench(command.bench, [&command](const BenchReport& report) {
     if (command.json) {

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "diag/bench_subject.h"
+#include "diag/op_times.h"
 #include "model/families.h"
 #include "model/random_model.h"
 #include "tandem/diag.h"
@@ -50,6 +51,7 @@ class EngineSubject final : public BenchSubject {
   }
 
   BenchRun run(const BenchCase& one) override {
+    const std::vector<RankReport> before = engine_->report();
     Arrivals arrivals;
     arrivals.first.resize(static_cast<size_t>(one.batch));
     const Clock::time_point begin = Clock::now();
@@ -74,6 +76,7 @@ class EngineSubject final : public BenchSubject {
     run.decode_s = seconds(arrivals.all.back() - ready);
     run.decode_tokens = std::count_if(arrivals.all.begin(), arrivals.all.end(),
                                       [ready](Clock::time_point at) { return at > ready; });
+    run.ops = op_times_between(before, engine_->report());
     return run;
   }
 
@@ -135,15 +138,30 @@ class EngineSubject final : public BenchSubject {
 void bench(const BenchOptions& options, const std::function<void(const BenchReport&)>& done) {
   EngineOptions engine = options.engine;
   engine.prefix_cache = false;
+  engine.time_ops = true;
   for (const BenchCase& point : options.points) {
     engine.max_batch = std::max(engine.max_batch, point.batch);
     engine.max_seq_len = std::max(engine.max_seq_len, point.prompt + point.generate);
   }
   for (const int world_size : options.world_sizes) {
     engine.world_size = world_size;
+    const std::string where =
+        fmt::format("{}, {} rank{}", engine.model_path, world_size, world_size == 1 ? "" : "s");
+    const auto say = [&](const std::string& what) {
+      if (options.progress) options.progress(what.empty() ? what : where + ": " + what);
+    };
+    say("loading");
     EngineSubject subject(engine);
-    for (const BenchCase& point : options.points)
-      done(bench_subject(subject, point, options.rounds));
+    for (const BenchCase& point : options.points) {
+      const auto round = [&](int number) {
+        say(fmt::format("prompt {}, batch {}: {}", point.prompt, point.batch,
+                        number == 0 ? std::string("warming up")
+                                    : fmt::format("round {} of {}", number, options.rounds)));
+      };
+      const BenchReport report = bench_subject(subject, point, options.rounds, round);
+      say("");
+      done(report);
+    }
   }
 }
 

@@ -1,6 +1,10 @@
 #include "diag/bench_subject.h"
 
+#include <algorithm>
+
 #include "base/check.h"
+#include "base/cpu_features.h"
+#include "diag/op_times.h"
 #include "diag/probe.h"
 
 namespace tandem {
@@ -39,37 +43,73 @@ void fill(BenchReport& report, const RoundSummary& summary) {
   report.too_busy = summary.too_few;
 }
 
-}  // namespace
+struct Probes {
+  double read_gb_s = 0;
+  double compute_gf = 0;
+};
 
-BenchReport bench_subject(BenchSubject& subject, const BenchCase& one, int rounds) {
-  check(one, rounds);
-  const BenchFacts facts = subject.facts();
-  const int threads = facts.world_size * facts.threads;
-  ReadProbe probe(threads, kProbeBytes);
-  subject.run({one.prompt, 2, one.batch});  // caches, pages and frequencies settle
+/// The probes around a round, and how far they are from each other.
+void take_probes(Round& round, const Probes& before, const Probes& after) {
+  const auto mean = [](double a, double b) { return (a + b) / 2; };
+  const auto nearness = [](double a, double b) { return ratio(std::min(a, b), std::max(a, b)); };
+  round.read_gb_s = mean(before.read_gb_s, after.read_gb_s);
+  round.compute_gf = mean(before.compute_gf, after.compute_gf);
+  round.steadiness = std::min(nearness(before.read_gb_s, after.read_gb_s),
+                              nearness(before.compute_gf, after.compute_gf));
+}
 
-  const auto batch = static_cast<double>(one.batch);
-  std::vector<Round> done;
-  for (int i = 0; i < rounds; ++i) {
-    Round round;
-    round.read_gb_s = probe.measure(3);
-    round.compute_gf = compute_gflops(threads, facts.isa, facts.dtype);
-    const BenchRun run = subject.run(one);
-    round.prefill_tok_s = ratio(static_cast<double>(one.prompt) * batch, run.prefill_s);
-    round.decode_tok_s = ratio(static_cast<double>(run.decode_tokens), run.decode_s);
-    done.push_back(round);
-  }
+BenchReport report_of(const BenchFacts& facts, const BenchCase& one) {
   BenchReport report;
   report.model = facts.model;
   report.isa = facts.isa;
   report.dtype = facts.dtype;
+  report.quantize = facts.quantize;
   report.world_size = facts.world_size;
   report.threads = facts.threads;
   report.point = one;
   report.load_s = facts.load_s;
   report.bytes_per_step = bytes_per_step(facts, one);
   report.flops_per_token = facts.flops_per_token;
-  fill(report, summarize(done));
+  return report;
+}
+
+}  // namespace
+
+BenchReport bench_subject(BenchSubject& subject, const BenchCase& one, int rounds,
+                          const std::function<void(int)>& progress) {
+  check(one, rounds);
+  const BenchFacts facts = subject.facts();
+  const int threads = std::min(facts.world_size * facts.threads, usable_cores());
+  ReadProbe reading(threads, kProbeBytes, facts.isa);
+  const ComputeProbe computing = compute_probe(facts.isa, facts.dtype, facts.quantize != "none");
+  const auto probe = [&] { return Probes{reading.measure(5), gflops(computing, threads)}; };
+  if (progress) progress(0);
+  subject.run({one.prompt, 2, one.batch});  // caches, pages and frequencies settle
+
+  const auto batch = static_cast<double>(one.batch);
+  std::vector<Round> done;
+  std::vector<OpTimes> ops;
+  Probes before = probe();
+  for (int i = 0; i < rounds; ++i) {
+    if (progress) progress(i + 1);
+    Round round;
+    BenchRun run = subject.run(one);
+    const Probes after = probe();
+    take_probes(round, before, after);
+    before = after;
+    round.prefill_tok_s = ratio(static_cast<double>(one.prompt) * batch, run.prefill_s);
+    round.decode_tok_s = ratio(static_cast<double>(run.decode_tokens), run.decode_s);
+    done.push_back(round);
+    ops.push_back(std::move(run.ops));
+  }
+  BenchReport report = report_of(facts, one);
+  report.probe_compute = computing.what;
+  const RoundSummary summary = summarize(done);
+  for (size_t i = 0; i < ops.size(); ++i)
+    if (summary.counts[i]) add(report.ops, ops[i]);
+  report.collective_share_decode = decode_share(report.ops, "collective");
+  report.collective_share_prefill = prefill_share(report.ops, "collective");
+  fill(report, summary);
   return report;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct BenchFacts {
   std::string model;
   std::string isa;
   std::string dtype;
+  std::string quantize = "none";
   int world_size = 1;
   int threads = 1;  ///< per rank
   double load_s = 0;
@@ -28,6 +30,7 @@ struct BenchRun {
   double prefill_s = 0;       ///< until every sequence has its first new token
   double decode_s = 0;        ///< from there to the end
   int64_t decode_tokens = 0;  ///< of all sequences, in that time
+  OpTimes ops;                ///< of this run, mean over the ranks
 };
 
 class BenchSubject {
@@ -38,7 +41,9 @@ class BenchSubject {
   virtual BenchRun run(const BenchCase& one) = 0;
 };
 
-/// One warm-up run, then rounds of probe and run. Throws Error(kBadInput) for a case out of range.
-BenchReport bench_subject(BenchSubject& subject, const BenchCase& one, int rounds);
+/// One warm-up run, then rounds of probe and run and a last probe; `progress` is called before each
+/// round with its number. Throws Error(kBadInput) for a case out of range.
+BenchReport bench_subject(BenchSubject& subject, const BenchCase& one, int rounds,
+                          const std::function<void(int)>& progress = {});
 
 }  // namespace tandem

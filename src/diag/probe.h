@@ -4,50 +4,41 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "backend/buffer.h"
+
 namespace tandem {
 
-/// Reads a buffer that no cache holds, each thread its own part.
+/// Reads memory like that of packed weights, more than a cache holds, each thread its own part.
 class ReadProbe {
  public:
-  /// `bytes` over all threads; touched by the threads that will read it.
-  ReadProbe(int threads, size_t bytes);
-  /// Best of `passes` passes, in 1e9 bytes per second.
+  /// `bytes` over all threads; touched by the threads that will read it. `isa`: whose loads.
+  ReadProbe(int threads, size_t bytes, const std::string& isa);
+  /// Median of `passes` passes, in 1e9 bytes per second.
   double measure(int passes);
 
  private:
   int threads_;
-  std::vector<std::vector<uint64_t>> parts_;
+  uint64_t (*loop_)(const uint64_t* words, size_t n);
+  size_t words_;  ///< of a thread
+  std::vector<std::unique_ptr<Buffer>> parts_;
 };
 
-/// fp32 multiply-adds in registers, 1e9 flops per second over all threads (one multiply-add: two).
-/// `isa`: portable, avx2, avx512 or amx (whose fp32 units are those of avx512).
-double fma_gflops(int threads, const std::string& isa);
-
-/// bfloat16 products by AMX tiles, each of four with its two row tiles and two weight tiles loaded,
-/// the weights from a buffer as large as L2 caches are: 1e9 flops per second over all threads.
-double tile_gflops(int threads);
-
-/// What the large products of a model are held against: tiles where they serve the type, else fp32
-/// multiply-adds.
-double compute_gflops(int threads, const std::string& isa, const std::string& dtype);
-
-/// The loops behind it, one file per instruction set: `rounds` steps of independent chains. Returns
-/// the flops done; `sink` keeps the result alive.
-double fma_loop_portable(int64_t rounds, float& sink);
-double fma_loop_avx2(int64_t rounds, float& sink);
-double fma_loop_avx512(int64_t rounds, float& sink);
-
-/// Tiles of 1 KiB; both buffers are read in circles, their sizes are powers of two.
-struct TileProbe {
-  int64_t rounds = 0;
-  const std::byte* rows = nullptr;
-  int64_t row_bytes = 0;
-  const std::byte* weights = nullptr;
-  int64_t weight_bytes = 0;
+/// The arithmetic that a prefill stands on.
+struct ComputeProbe {
+  const char* what = "";  ///< for people: "fp32 multiply-adds", ...
+  double (*loop)(int64_t rounds, float& sink) = nullptr;
+  int64_t rounds = 0;  ///< some 10 ms
 };
-double tile_loop_amx(const TileProbe& probe, float& sink);
+
+/// `isa`: portable, avx2, avx512 or amx; `dtype`: of the activations; `integer`: quantized weights,
+/// where products are of bytes.
+ComputeProbe compute_probe(const std::string& isa, const std::string& dtype, bool integer);
+
+/// 1e9 flops (operations) per second over all threads; best of three passes.
+double gflops(const ComputeProbe& probe, int threads);
 
 }  // namespace tandem

@@ -41,12 +41,16 @@ RoundSummary summarize(const std::vector<Round>& rounds, double quiet) {
   const double read = quiet * best_of(rounds, &Round::read_gb_s);
   const double compute = quiet * best_of(rounds, &Round::compute_gf);
   std::vector<Round> used;
-  for (const Round& round : rounds)
-    if (round.read_gb_s >= read && round.compute_gf >= compute) used.push_back(round);
   RoundSummary summary;
+  for (const Round& round : rounds) {
+    summary.counts.push_back(round.read_gb_s >= read && round.compute_gf >= compute &&
+                             round.steadiness >= quiet);
+    if (summary.counts.back()) used.push_back(round);
+  }
   summary.discarded = static_cast<int>(rounds.size() - used.size());
   if (used.size() < kLeast && summary.discarded > 0) {
     used = rounds;
+    summary.counts.assign(rounds.size(), true);
     summary.too_few = true;
     summary.discarded = 0;
   }

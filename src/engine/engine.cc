@@ -229,12 +229,12 @@ std::vector<RankReport> EngineImpl::report() {
     StepPlan plan;
     plan.kind = StepKind::kReport;
     send(plan);
-    const RankReport own = model_->report();
+    const RankTally own = model_->tally();
     for (const auto& bytes : group_->root().host().gather(std::as_bytes(std::span(&own, 1)))) {
-      RankReport report;
-      TANDEM_CHECK(bytes.size() == sizeof report);
-      std::memcpy(&report, bytes.data(), sizeof report);
-      reports.push_back(report);
+      RankTally tally;
+      TANDEM_CHECK(bytes.size() == sizeof tally);
+      std::memcpy(&tally, bytes.data(), sizeof tally);
+      reports.push_back(report_of(tally));
     }
   });
   return reports;

@@ -125,6 +125,7 @@ LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint) {
   setup.mc2 = options.use_mc2 == "on"    ? Mc2Mode::kOn
               : options.use_mc2 == "off" ? Mc2Mode::kOff
                                          : Mc2Mode::kAuto;
+  setup.time_ops = options.time_ops;
   setup.decoder.compute = activation_type(options, checkpoint);
   setup.decoder.cache = cache_type(options.kv_cache, spec, setup.decoder.compute);
   const DType weight = setup.decoder.compute == DType::kF32 ? checkpoint.weights->stored_dtype()

@@ -95,11 +95,13 @@ RankModel::RankModel(RankContext& ranks, const RankSetup& setup,
   ranks_.set_progress(RankPhase::kSelfTest);
   const std::chrono::milliseconds limit(static_cast<int64_t>(setup.time_limit_s * 1000));
   self_test(ranks_.host(), *comm_, *backend_, spec, limit);
-  ParallelContext parallel{backend_.get(), comm_.get(), ranks_.rank(), ranks_.size(), {}};
+  ParallelContext parallel{backend_.get(), comm_.get(), ranks_.rank(), ranks_.size(), {}, nullptr};
   const Mc2Decision mc2 = decide_mc2(
       ranks_.host(), parallel, setup.mc2,
       {split_.ff, checkpoint_->spec.hidden, setup.decoder.compute, setup.decoder.max_rows});
   parallel.mc2 = mc2.schedule;
+  if (setup.time_ops) clock_ = std::make_unique<OpClock>();
+  parallel.clock = clock_.get();
   mc2_note_ = mc2.note;
   macs_before_ = backend_->macs();
   ranks_.set_progress(RankPhase::kLoading);
@@ -117,7 +119,9 @@ void RankModel::forward(const StepPlan& plan, const Decoder::LogitSink& sink) {
   const bool decode = plan.rows() == static_cast<int64_t>(plan.chunks.size());
   ranks_.set_progress(decode ? RankPhase::kDecode : RankPhase::kPrefill,
                       static_cast<int64_t>(plan.step));
+  if (clock_) clock_->begin(decode ? OpClock::Phase::kDecode : OpClock::Phase::kPrefill);
   decoder_->forward(plan, sink);
+  if (clock_) clock_->end();
   if (plan.verify) compare_hashes();
   ranks_.set_progress(RankPhase::kIdle, static_cast<int64_t>(plan.step));
 }
@@ -137,8 +141,21 @@ void RankModel::compare_hashes() {
   }
 }
 
-RankReport RankModel::report() const {
-  return {peak_rss(), shard_.weight_bytes, backend_->macs() - macs_before_};
+RankTally RankModel::tally() const {
+  return {peak_rss(), shard_.weight_bytes, backend_->macs() - macs_before_,
+          clock_ ? clock_->totals() : OpClock::Totals{}};
+}
+
+RankReport report_of(const RankTally& tally) {
+  RankReport report{tally.peak_rss_bytes, tally.weight_bytes, tally.macs, {}, 0, 0};
+  const auto seconds = [](int64_t ns) { return static_cast<double>(ns) * 1e-9; };
+  for (int32_t i = 0; i < tally.ops.count; ++i) {
+    const OpClock::Kind& kind = tally.ops.kinds.at(static_cast<size_t>(i));
+    report.ops.push_back({std::string(kind.label()), seconds(kind.ns[0]), seconds(kind.ns[1])});
+  }
+  report.prefill_passes = tally.ops.passes[0];
+  report.decode_passes = tally.ops.passes[1];
+  return report;
 }
 
 }  // namespace tandem

@@ -18,6 +18,7 @@ std::vector<std::byte> encode_setup(const RankSetup& s) {
   o.emplace_back("max_logit_rows", s.decoder.max_logit_rows);
   o.emplace_back("time_limit_s", s.time_limit_s);
   o.emplace_back("mc2", static_cast<int>(s.mc2));
+  o.emplace_back("time_ops", s.time_ops);
   const std::string text = Json(std::move(o)).dump();
   const auto* begin = reinterpret_cast<const std::byte*>(text.data());
   return {begin, begin + text.size()};
@@ -41,6 +42,7 @@ RankSetup decode_setup(const std::vector<std::byte>& bytes) {
   s.decoder.max_logit_rows = r.integer("max_logit_rows", 1, kAny);
   s.time_limit_s = r.number("time_limit_s", 0, 1e9);
   s.mc2 = static_cast<Mc2Mode>(r.integer("mc2", 0, 2));
+  s.time_ops = r.boolean_or("time_ops", false);
   return s;
 }
 

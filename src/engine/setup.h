@@ -19,6 +19,7 @@ struct RankSetup {
   DecoderOptions decoder;
   double time_limit_s = 30;  ///< of the self-test
   Mc2Mode mc2 = Mc2Mode::kOff;
+  bool time_ops = false;
 };
 
 std::vector<std::byte> encode_setup(const RankSetup& setup);

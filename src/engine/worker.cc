@@ -36,8 +36,8 @@ void work(RankContext& ranks, const Families& families) {
     decode(bytes, plan);
     if (plan.kind == StepKind::kShutdown) return;
     if (plan.kind == StepKind::kReport) {
-      const RankReport report = model.report();
-      ranks.host().gather(std::as_bytes(std::span(&report, 1)));
+      const RankTally tally = model.tally();
+      ranks.host().gather(std::as_bytes(std::span(&tally, 1)));
       continue;
     }
     model.forward(plan, [](int64_t, int64_t, const ParallelHead&) {});

@@ -126,6 +126,7 @@ void Decoder::Impl::norm_final(const Matrix& from, const Matrix& out) const {
 }
 
 void Decoder::Impl::run_head(const StepPlan& plan, const Matrix& hidden, const LogitSink& sink) {
+  OpScope op(context.clock, "head");
   const auto wanted = std::span(plan.logit_rows);
   const auto total = static_cast<int64_t>(wanted.size());
   for (int64_t first = 0; first < total; first += options.max_logit_rows) {
@@ -136,6 +137,7 @@ void Decoder::Impl::run_head(const StepPlan& plan, const Matrix& hidden, const L
     const Matrix in = head_in.matrix.row_range(0, rows);
     norm_final(rows_out, in);
     head->forward(in);
+    const OpScope sampling(context.clock, "sampling");
     sink(first, rows, *head);
   }
 }
@@ -173,11 +175,13 @@ void Decoder::forward(const StepPlan& plan, const LogitSink& sink) {
   Backend& backend = *m.context.backend;
   m.prepare(plan);
   const Workspace w = m.workspace(plan.rows());
+  OpScope op(m.context.clock, "embedding");
   const Matrix embedded = m.embedding->forward(plan.ids, m.spec.hidden);
   const TreeProgram copy = TreeProgram::single();
   backend.tree_add({{&embedded, 1}, &copy, w.residual});
+  op.next("other");
   if (plan.verify) m.inspect(w.residual);
-  const BlockContext context{&backend, m.batch.get(), m.rope.get(), m.cache.get()};
+  const BlockContext context{&backend, m.batch.get(), m.rope.get(), m.cache.get(), m.context.clock};
   Pending pending;
   for (const auto& block : m.blocks) {
     pending = block->forward(context, w, pending);

@@ -21,7 +21,9 @@ Matrix DecoderBlock::attention(const BlockContext& context, const Workspace& w) 
   if (a.q_heads == 0)
     return p_.attention_out->forward(w.attended);  // a rank without heads still meets the others
   Backend& backend = *context.backend;
+  OpScope op(context.clock, "qkv");
   p_.qkv->forward(w.normed, w.qkv);
+  op.next("rope");
   if (p_.q_norm != nullptr) {
     backend.head_norm(
         {w.qkv.columns(0, a.q_heads * a.head_dim), a.head_dim, p_.q_norm.get(), p_.eps});
@@ -30,6 +32,7 @@ Matrix DecoderBlock::attention(const BlockContext& context, const Workspace& w) 
   }
   backend.rope_append({w.qkv, context.batch, context.rope, context.cache, p_.layer, a.q_heads,
                        a.kv_heads, a.head_dim, w.q});
+  op.next("attention");
   AttentionArgs args;
   args.q = w.q;
   args.batch = context.batch;
@@ -41,16 +44,20 @@ Matrix DecoderBlock::attention(const BlockContext& context, const Workspace& w) 
   args.window = a.window;
   args.out = w.attended;
   backend.attention(args);
+  op.next("attention_out");
   return p_.attention_out->forward(w.attended);
 }
 
 Pending DecoderBlock::forward(const BlockContext& context, const Workspace& w,
                               const Pending& pending) {
+  OpScope op(context.clock, "norm");
   add_and_norm(*context.backend, w.residual, pending, p_.attention_norm.get(), p_.eps, w.normed);
   const Matrix attended = attention(context, w);
   add_and_norm(*context.backend, w.residual, {attended, p_.attention_bias.get()}, p_.mlp_norm.get(),
                p_.eps, w.normed);
+  op.next("gate_up");
   if (w.activated.cols > 0) p_.gate_up->forward(w.normed, w.activated);
+  op.next("down");
   return {p_.down->forward(w.activated), p_.mlp_bias.get()};
 }
 

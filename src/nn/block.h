@@ -32,6 +32,7 @@ struct BlockContext {
   const DeviceBatch* batch = nullptr;
   const RopeTables* rope = nullptr;
   KvCache* cache = nullptr;
+  OpClock* clock = nullptr;  ///< or off
 };
 
 struct AttentionShape {

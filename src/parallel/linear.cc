@@ -79,8 +79,12 @@ Matrix RowParallelLinear::forward(const Matrix& in) {
       context_.backend->linear(
           {whole_steps(in, *packed_[p]), packed_[p].get(), piece_of_partials(p)});
     }
-    if (overlapped) comm.piece_ready();
+    if (overlapped) {
+      const OpScope scope(context_.clock, "collective");
+      comm.piece_ready();
+    }
   }
+  const OpScope scope(context_.clock, "collective");
   if (overlapped) return comm.end_pieces();
   return comm.all_reduce(in.rows, out_features_, nodes_per_rank_, global_);
 }

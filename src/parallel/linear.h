@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "base/op_clock.h"
 #include "parallel/mc2.h"
 #include "parallel/partition.h"
 
@@ -21,7 +22,8 @@ struct ParallelContext {
   DeviceComm* comm = nullptr;
   int rank = 0;
   int size = 1;
-  Mc2Schedule mc2 = {};  ///< whether a row-parallel product and its reduce overlap
+  Mc2Schedule mc2 = {};      ///< whether a row-parallel product and its reduce overlap
+  OpClock* clock = nullptr;  ///< or off
 };
 
 /// The matrix with the zero padding at the end of its rows that a linear reads: cols = padded K <=

@@ -40,6 +40,7 @@ Matrix VocabularyEmbedding::forward(std::span<const int32_t> ids, int64_t hidden
                                   [&](const Range& r) { return unit < r.end; });
     owners_.push_back(static_cast<int32_t>(run - split_.runs.begin()));
   }
+  const OpScope scope(context_.clock, "collective");
   context_.comm->all_gather_rows(out, owners_);
   return out;
 }
@@ -86,6 +87,7 @@ void ParallelHead::forward(const Matrix& hidden) {
     context_.backend->upload(gathered_.columns(own.stats_begin, own.units.size() * kStatsFloats),
                              std::as_bytes(std::span<const UnitStats>(stats_)));
   }
+  const OpScope scope(context_.clock, "collective");
   context_.comm->all_gather_columns(gathered_, begins_);
 }
 

@@ -25,6 +25,15 @@ TEST(BenchCommand, GivesOneObjectPerPointWithAllKeys) {
     EXPECT_EQ(one.find("flops_per_token")->number(), 2.0 * 2 * 70656);
   }
   EXPECT_EQ(output[1].find("world_size")->integer(), 2);
+  EXPECT_GT(output[1].find("collective_share_decode")->number(), 0);
+  EXPECT_GT(output[1].find("collective_share_prefill")->number(), 0);
+  const Json* ops = output[1].find("ops");
+  for (const char* kind : {"embedding", "norm", "qkv", "rope", "attention", "attention_out",
+                           "gate_up", "down", "head", "sampling", "collective", "other"}) {
+    ASSERT_NE(ops->find(kind), nullptr) << kind;
+    EXPECT_GT(ops->find(kind)->find("decode_ms")->number(), 0) << kind;
+    EXPECT_GT(ops->find(kind)->find("prefill_ms")->number(), 0) << kind;
+  }
 }
 
 TEST(BenchCommand, RefusesContradictions) {

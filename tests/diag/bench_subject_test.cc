@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
+#include "diag/op_times.h"
 #include "tandem/error.h"
 
 namespace tandem {
@@ -20,7 +23,8 @@ class FakeSubject final : public BenchSubject {
   }
   BenchRun run(const BenchCase& one) override {
     cases.push_back(one);
-    return {2.0, 4.0, (one.generate - 1) * one.batch};
+    const OpTimes ops{{{"down", 6, 3}, {"collective", 2, 1}}, 1, one.generate - 1};
+    return {2.0, 4.0, (one.generate - 1) * one.batch, ops};
   }
   std::vector<BenchCase> cases;
 };
@@ -38,6 +42,33 @@ TEST(Bench, ComputesRatesFromTimes) {
                    100 * 5 * 200 / (report.probe_compute_gf * 1e9));
   EXPECT_EQ(report.spread, 0);
   EXPECT_EQ(report.rounds + report.discarded, 3);
+  EXPECT_DOUBLE_EQ(report.collective_share_decode, 0.25);
+  EXPECT_DOUBLE_EQ(report.collective_share_prefill, 0.25);
+  EXPECT_EQ(report.ops.decode_passes, 20 * report.rounds) << "of the rounds that count";
+}
+
+TEST(Bench, SaysWhichRoundRuns) {
+  FakeSubject subject;
+  std::vector<int> said;
+  bench_subject(subject, {.prompt = 1, .generate = 2}, 2, [&said](int i) { said.push_back(i); });
+  EXPECT_EQ(said, (std::vector<int>{0, 1, 2}));
+}
+
+TEST(Bench, TimesOfOpsAreMeansOverRanksBetweenReports) {
+  const auto rank = [](double qkv, double collective, int64_t passes) {
+    RankReport report;
+    report.ops = {{"qkv", qkv, 10 * qkv}, {"collective", collective, 10 * collective}};
+    report.prefill_passes = report.decode_passes = passes;
+    return report;
+  };
+  const OpTimes times = op_times_between({rank(1, 1, 2), rank(1, 2, 2)},  //
+                                         {rank(4, 1, 5), rank(2, 4, 5)});
+  ASSERT_EQ(times.kinds.size(), 2U);
+  EXPECT_EQ(times.kinds[0].name, "qkv");
+  EXPECT_DOUBLE_EQ(times.kinds[0].prefill_s, 2);
+  EXPECT_DOUBLE_EQ(times.kinds[1].decode_s, 10);
+  EXPECT_EQ(times.decode_passes, 3);
+  EXPECT_DOUBLE_EQ(prefill_share(times, "collective"), 1.0 / 3);
 }
 
 TEST(Bench, RefusesCasesOutOfRange) {

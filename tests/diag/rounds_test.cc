@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "base/cpu_features.h"
 #include "diag/probe.h"
 
@@ -15,14 +18,13 @@ TEST(Rounds, Median) {
 }
 
 TEST(Rounds, BusyOnesDoNotCount) {
-  const std::vector<Round> rounds = {{30, 200, 100, 10},
-                                     {31, 201, 110, 11},
-                                     {20, 200, 60, 6},
-                                     {32, 120, 50, 9},
-                                     {30, 199, 120, 12}};
+  const std::vector<Round> rounds = {{30, 200, 100, 10, 0.9},  {31, 201, 110, 11, 0.9},
+                                     {20, 200, 60, 6, 0.9},    {32, 120, 50, 9, 0.9},
+                                     {30, 199, 120, 12, 0.99}, {31, 200, 1, 1, 0.8}};
   const RoundSummary summary = summarize(rounds);
   EXPECT_EQ(summary.used, 3);
-  EXPECT_EQ(summary.discarded, 2);
+  EXPECT_EQ(summary.discarded, 3);
+  EXPECT_EQ(summary.counts, (std::vector<bool>{true, true, false, false, true, false}));
   EXPECT_FALSE(summary.too_few);
   EXPECT_EQ(summary.median.decode_tok_s, 11);
   EXPECT_EQ(summary.median.prefill_tok_s, 110);
@@ -31,7 +33,7 @@ TEST(Rounds, BusyOnesDoNotCount) {
 }
 
 TEST(Rounds, AllCountWhenTooFewWereQuiet) {
-  const std::vector<Round> rounds = {{30, 200, 1, 1}, {20, 200, 2, 2}, {10, 200, 3, 3}};
+  const std::vector<Round> rounds = {{30, 200, 1, 1, 1}, {20, 200, 2, 2, 1}, {10, 200, 3, 3, 1}};
   const RoundSummary summary = summarize(rounds);
   EXPECT_EQ(summary.used, 3);
   EXPECT_EQ(summary.discarded, 0);
@@ -40,16 +42,17 @@ TEST(Rounds, AllCountWhenTooFewWereQuiet) {
 }
 
 TEST(Probes, MeasureSomething) {
-  ReadProbe probe(2, size_t{16} << 20);
+  ReadProbe probe(2, size_t{16} << 20, "portable");
   EXPECT_GT(probe.measure(1), 0.05);
-  EXPECT_GT(fma_gflops(2, "portable"), 0.05);
-  EXPECT_GT(compute_gflops(1, "portable", "bfloat16"), 0.05);
-}
-
-TEST(Probes, TilesWhereThereAreAny) {
-  if (!cpu_features().amx) GTEST_SKIP() << "this processor has no AMX, or the kernel none for us";
-  EXPECT_GT(tile_gflops(2), 1);
-  EXPECT_GT(compute_gflops(1, "amx", "bfloat16"), 1);
+  std::vector<std::string> isas = {"portable"};
+  if (cpu_features().avx2) isas.emplace_back("avx2");
+  if (cpu_features().avx512) isas.emplace_back("avx512");
+  if (cpu_features().amx) isas.emplace_back("amx");
+  for (const std::string& isa : isas) {
+    EXPECT_GT(ReadProbe(1, size_t{16} << 20, isa).measure(1), 0.05) << isa;
+    for (const bool integer : {false, true})
+      EXPECT_GT(gflops(compute_probe(isa, "bfloat16", integer), 2), 0.05) << isa << integer;
+  }
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ Outcome run(const std::string& path, int size, Mc2Mode mode) {
     RankModel model(rank, setup, Checkpoint::open(path), {});
     model.forward(plan_of(model.spec()), [](int64_t, int64_t, const ParallelHead&) {});
     if (rank.rank() != 0) return;
-    outcome = {model.decoder().hashes(), model.mc2_note(), model.report().macs};
+    outcome = {model.decoder().hashes(), model.mc2_note(), model.tally().macs};
   };
   const auto group = RankGroup::start_threads(size, body);
   body(group->root());

@@ -204,7 +204,7 @@ std::vector<Mc2Decision> decide(int size, Mc2Mode mode, const Mc2Shape& shape) {
     const auto comm = rank.connect(backend, {.max_rows = shape.max_rows,
                                              .max_cols = std::max<int64_t>(shape.out_features, 1),
                                              .max_nodes_per_rank = 8});
-    const ParallelContext context = {&backend, comm.get(), rank.rank(), rank.size(), {}};
+    const ParallelContext context = {&backend, comm.get(), rank.rank(), rank.size(), {}, nullptr};
     const Mc2Decision decision = decide_mc2(rank.host(), context, mode, shape);
     const std::lock_guard lock(mutex);
     decisions.push_back(decision);
