@@ -17,5 +17,7 @@ void add_generate(CLI::App& app);
 void add_score(CLI::App& app);
 void add_chat(CLI::App& app);
 void add_bench(CLI::App& app);
+/// The mode without a command: its options belong to `app` itself.
+void add_plain(CLI::App& app);
 
 }  // namespace tandem::cli

@@ -39,7 +39,9 @@ class Conversation {
   struct Turn {
     std::string question;
     std::string answer;
+    std::string in_context;  // the answer as it stands behind its prompt, when that differs
   };
+  Prompt rendered(const std::string& question);
   std::string messages_json(const std::string& question) const;
 
   const ChatPrompter& prompter_;

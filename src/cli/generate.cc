@@ -9,6 +9,8 @@
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/model_options.h"
+#include "cli/prompt_encoder.h"
+#include "cli/result.h"
 
 namespace tandem::cli {
 namespace {
@@ -18,41 +20,6 @@ struct GenerateOptions {
   std::string prompt, chat, messages, prompt_ids, prompts;
   bool digest = false;
   bool logits = false;
-};
-
-/// Turns what was given into ids; knows the folder's vocabulary and chat format.
-class PromptEncoder {
- public:
-  PromptEncoder(const Engine& engine, std::string folder)
-      : engine_(engine), folder_(std::move(folder)) {}
-
-  std::vector<int32_t> text(const std::string& prompt) const { return tokenizer().encode(prompt); }
-  std::vector<int32_t> messages(const std::string& json) {
-    if (prompter_ == nullptr) prompter_ = ChatPrompter::load(folder_);
-    if (prompter_ == nullptr) {
-      bad_input("{}: the folder has no chat template and no chat_format: use --prompt", folder_);
-    }
-    return prompter_->prompt(json, tokenizer()).ids;
-  }
-  /// Ids that end an answer, when one was asked for.
-  std::vector<int32_t> chat_end_ids() const {
-    return prompter_ == nullptr ? std::vector<int32_t>{} : prompter_->end_ids(tokenizer());
-  }
-
- private:
-  const Tokenizer& tokenizer() const {
-    if (engine_.tokenizer() == nullptr) {
-      bad_input(
-          "{}: the folder has no tokenizer (tokenizer.json, tokenizer.model or qwen.tiktoken): use "
-          "--prompt_ids",
-          folder_);
-    }
-    return *engine_.tokenizer();
-  }
-
-  const Engine& engine_;
-  std::string folder_;
-  std::unique_ptr<ChatPrompter> prompter_;
 };
 
 std::string user_message(const std::string& text) {
@@ -86,56 +53,6 @@ std::vector<std::vector<int32_t>> read_prompts(const GenerateOptions& o, PromptE
   return list;
 }
 
-double per_second(double count, double seconds) { return seconds > 0 ? count / seconds : 0; }
-
-Json timing_json(const EngineInfo& info, const Request& request, const RequestResult& result) {
-  const auto prompt = static_cast<double>(static_cast<int64_t>(request.prompt_ids.size()) -
-                                          result.cached_prompt_tokens);
-  const auto decoded = static_cast<double>(result.output_ids.size()) - 1;
-  return Json::Object{{"load_s", info.load_s},
-                      {"prefill_s", result.prefill_s},
-                      {"decode_s", result.decode_s},
-                      {"prefill_tok_s", per_second(prompt, result.prefill_s)},
-                      {"decode_tok_s", per_second(std::max(0.0, decoded), result.decode_s)}};
-}
-
-Json::Object result_json(const GenerateOptions& o, Engine& engine, const Request& request,
-                         const RequestResult& result) {
-  const EngineInfo& info = engine.info();
-  Json::Object out;
-  out.reserve(32);
-  out.emplace_back("prompt_ids", ids_json(request.prompt_ids));
-  out.emplace_back("output_ids", ids_json(result.output_ids));
-  out.emplace_back("text", result.text);
-  out.emplace_back("finish_reason", result.finish_reason);
-  out.emplace_back("logprobs", doubles_json(result.logprobs));
-  out.emplace_back("cached_prompt_tokens", result.cached_prompt_tokens);
-  out.emplace_back("world_size", info.world_size);
-  out.emplace_back("device", info.device);
-  out.emplace_back("isa", info.isa);
-  out.emplace_back("dtype", info.dtype);
-  out.emplace_back("kv_cache", info.kv_cache);
-  out.emplace_back("timing", timing_json(info, request, result));
-  Json::Array rss, weights, macs;
-  for (const RankReport& report : engine.report()) {
-    rss.emplace_back(report.peak_rss_bytes);
-    weights.emplace_back(report.weight_bytes);
-    macs.emplace_back(report.macs);
-  }
-  out.emplace_back("peak_rss_bytes", std::move(rss));
-  out.emplace_back("weight_bytes", std::move(weights));
-  out.emplace_back("macs", std::move(macs));
-  if (o.digest) out.emplace_back("digest", hex_digest(result.digest));
-  if (o.logits) out.emplace_back("logits_last", floats_json(result.logits_last));
-  return out;
-}
-
-void print_stdout(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    fail(ErrorCode::kInternal, "standard output was closed");
-  }
-}
-
 void run(const GenerateOptions& o) {
   const CLI::App& c = *o.model.command;
   size_t given = 0;
@@ -145,6 +62,8 @@ void run(const GenerateOptions& o) {
     bad_input(
         "generate: expected exactly one of --prompt, --chat, --messages, --prompt_ids and "
         "--prompts");
+  if (c.count("--prompt") + c.count("--chat") + c.count("--messages") > 0)
+    require_vocabulary(o.model.engine.model_path);
   const LoadedEngine engine = load_engine(o.model);
   std::vector<Request> requests;
   PromptEncoder encoder(*engine, o.model.engine.model_path);
@@ -172,7 +91,7 @@ void run(const GenerateOptions& o) {
     const RequestResult result = engine->wait(numbers[i]);
     require_ok(result);
     if (o.model.json) {
-      Json::Object out = result_json(o, *engine, requests[i], result);
+      Json::Object out = result_json(*engine, requests[i], result);
       if (!o.prompts.empty()) out.insert(out.begin(), {"index", Json(static_cast<int64_t>(i))});
       print_stdout(Json(std::move(out)).dump() + "\n");
     } else if (engine->tokenizer() == nullptr) {

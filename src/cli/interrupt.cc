@@ -16,11 +16,11 @@ namespace tandem::cli {
 namespace {
 
 // A signal handler has no argument of ours: what it touches must be reachable from here.
-std::atomic<int> wake_fd{-1};
+std::atomic<int> g_wake_fd{-1};
 
 void on_interrupt(int) {
   const int saved = errno;
-  const int fd = wake_fd.load();
+  const int fd = g_wake_fd.load();
   if (fd >= 0) {
     const char byte = 'i';
     [[maybe_unused]] const ssize_t written = write(fd, &byte, 1);
@@ -36,11 +36,11 @@ struct InterruptGuard::State {
 };
 
 InterruptGuard::InterruptGuard() : state_(std::make_unique<State>()) {
-  TANDEM_CHECK(wake_fd.load() < 0);
+  TANDEM_CHECK(g_wake_fd.load() < 0);
   if (pipe2(state_->pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
     fail(ErrorCode::kResource, "no pipe for signals: errno {}", errno);
   }
-  wake_fd.store(state_->pipe[1]);
+  g_wake_fd.store(state_->pipe[1]);
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   sigemptyset(&action.sa_mask);
@@ -50,12 +50,13 @@ InterruptGuard::InterruptGuard() : state_(std::make_unique<State>()) {
 
 InterruptGuard::~InterruptGuard() {
   sigaction(SIGINT, &state_->before, nullptr);
-  wake_fd.store(-1);
+  g_wake_fd.store(-1);
   close(state_->pipe[0]);
   close(state_->pipe[1]);
 }
 
 int InterruptGuard::fd() const { return state_->pipe[0]; }
+int InterruptGuard::wake_fd() const { return state_->pipe[1]; }
 
 bool InterruptGuard::take() {
   // The bytes are all there is to know: a flag beside them could be seen without its byte, and the

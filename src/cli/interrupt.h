@@ -20,6 +20,8 @@ class InterruptGuard {
 
   /// Becomes readable when SIGINT came, until take().
   int fd() const;
+  /// For the handlers of other signals: a byte written here is taken as SIGINT.
+  int wake_fd() const;
 
   /// Calls `action`, in a thread of its own, when SIGINT comes while the result lives.
   class Watch {

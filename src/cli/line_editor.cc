@@ -89,6 +89,8 @@ struct LineEditor::Terminal {
     int length = 0;
     const char* text = el_gets(edit, &length);
     if (interrupts->take()) {
+      const LineInfo* thrown = el_line(edit);
+      line.assign(thrown->buffer, thrown->lastchar);
       el_reset(edit);
       std::fputs("^C\n", stdout);
       std::fflush(stdout);
@@ -113,8 +115,7 @@ struct LineEditor::Terminal {
 };
 
 LineEditor::LineEditor(std::string prompt, InterruptGuard* interrupts) {
-  if (!on_terminal()) return;
-  TANDEM_CHECK(interrupts != nullptr);
+  if (interrupts == nullptr || !on_terminal()) return;
   terminal_ = std::make_unique<Terminal>(std::move(prompt), interrupts);
 }
 

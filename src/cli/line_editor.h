@@ -8,11 +8,11 @@
 
 namespace tandem::cli {
 
-/// On a terminal: editing and history of this session (libedit). Otherwise whole lines of standard
-/// input, without a prompt.
+/// On a terminal: editing and history of this session (libedit), so that Ctrl-C throws a line away.
+/// Otherwise whole lines of standard input, without a prompt.
 class LineEditor {
  public:
-  /// `interrupts`: needed on a terminal, where Ctrl-C clears the line; must outlive this.
+  /// `interrupts` must outlive this; null: whole lines on a terminal too.
   LineEditor(std::string prompt, InterruptGuard* interrupts);
   ~LineEditor();
   LineEditor(const LineEditor&) = delete;
@@ -20,7 +20,7 @@ class LineEditor {
 
   enum class Outcome {
     kLine,
-    kInterrupted,  ///< Ctrl-C: the line was thrown away
+    kInterrupted,  ///< Ctrl-C: `line` is what was thrown away
     kEnd,          ///< Ctrl-D or the end of the input
   };
   Outcome read(std::string& line);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,45 @@ bool known_command(CLI::App& app, const std::string& name) {
                      [&](CLI::App* command) { return command->check_name(name); });
 }
 
+/// Options without a command: the original's way.
+bool is_plain(int argc, char** argv) {
+  if (argc < 2 || argv[1][0] != '-') return false;
+  const std::string first = argv[1];
+  return first != "-h" && first != "--help";
+}
+
+/// A program whose options are those of the mode without a command.
+std::unique_ptr<CLI::App> plain_app() {
+  auto app = std::make_unique<CLI::App>(
+      "Without a command, as the original: base checkpoints complete each line of the input, chat "
+      "checkpoints converse.",
+      "tandem");
+  app->option_defaults()->always_capture_default();
+  tandem::cli::add_plain(*app);
+  return app;
+}
+
+std::unique_ptr<CLI::App> command_app() {
+  auto owner = std::make_unique<CLI::App>(
+      "tandem: tensor-parallel inference of LLaMA- and Qwen-family checkpoints", "tandem");
+  CLI::App& app = *owner;
+  app.option_defaults()->always_capture_default();
+  app.require_subcommand(1);
+  app.footer([] { return plain_app()->help(); });
+  // One line per subcommand, in the order of --help.
+  tandem::cli::add_chat(app);
+  tandem::cli::add_generate(app);
+  tandem::cli::add_score(app);
+  tandem::cli::add_inspect(app);
+  tandem::cli::add_sample(app);
+  tandem::cli::add_bench(app);
+  tandem::cli::add_tokenize(app);
+  tandem::cli::add_detokenize(app);
+  tandem::cli::add_render(app);
+  tandem::cli::add_import(app);
+  return owner;
+}
+
 int complain(const std::string& message, int code) {
   std::string line = message;
   std::replace(line.begin(), line.end(), '\n', ' ');
@@ -63,29 +103,21 @@ int complain(const std::string& message, int code) {
 
 int main(int argc, char** argv) {
   tandem::run_if_worker(argc, argv);
-  CLI::App app{"tandem: tensor-parallel inference of LLaMA- and Qwen-family checkpoints", "tandem"};
-  app.option_defaults()->always_capture_default();
-  app.require_subcommand(1);
-  // One line per subcommand, in the order of --help.
-  tandem::cli::add_generate(app);
-  tandem::cli::add_score(app);
-  tandem::cli::add_inspect(app);
-  tandem::cli::add_sample(app);
-  tandem::cli::add_bench(app);
-  tandem::cli::add_tokenize(app);
-  tandem::cli::add_detokenize(app);
-  tandem::cli::add_render(app);
-  tandem::cli::add_import(app);
+  std::unique_ptr<CLI::App> app;
   try {
-    if (argc > 1 && argv[1][0] != '-' && !known_command(app, argv[1])) {
-      return complain(std::string(argv[1]) + " is no command; see `tandem --help`", 2);
+    if (is_plain(argc, argv)) {
+      app = plain_app();
+    } else {
+      app = command_app();
+      if (argc > 1 && argv[1][0] != '-' && !known_command(*app, argv[1]))
+        return complain(std::string(argv[1]) + " is no command; see `tandem --help`", 2);
     }
-    app.parse(with_underscores(argc, argv));
+    app->parse(with_underscores(argc, argv));
     return 0;
   } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
+    return app->exit(help);
   } catch (const CLI::CallForAllHelp& help) {
-    return app.exit(help);
+    return app->exit(help);
   } catch (const CLI::ParseError& error) {
     return complain(std::string(error.what()) + "; see `tandem --help`", 2);
   } catch (const tandem::Error& error) {

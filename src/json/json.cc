@@ -239,8 +239,12 @@ std::string_view Json::kind() const {
 }
 
 std::string Json::dump(int indent) const {
-  return escape_line_ends(
-      to_library(*this).dump(indent, ' ', false, nlohmann::json::error_handler_t::strict));
+  try {
+    return escape_line_ends(
+        to_library(*this).dump(indent, ' ', false, nlohmann::json::error_handler_t::strict));
+  } catch (const nlohmann::json::type_error&) {  // what a user typed, or the name of a file
+    bad_input("text that is not valid UTF-8 cannot be written as JSON");
+  }
 }
 
 JsonReader::JsonReader(const Json& value, std::string name, std::string path)

@@ -88,7 +88,7 @@ class Json {
   /// "null", "a number", "a string" ... for messages.
   std::string_view kind() const;
   /// Compact (indent < 0) or indented text; doubles round-trip; not finite numbers throw
-  /// Error(kInternal).
+  /// Error(kInternal), text that is not UTF-8 Error(kBadInput).
   std::string dump(int indent = -1) const;
   bool operator==(const Json&) const = default;
 

@@ -9,7 +9,8 @@
 namespace tandem::cli {
 namespace {
 
-/// One id per byte; id 256 spells "ab", id 257 "<E>". The encoder never uses 256, as an answer may.
+/// One id per byte; id 256 spells "ab", id 257 "<E>", 300 no token. The encoder never uses 256, as
+/// an answer may.
 class PairTokenizer : public Tokenizer {
  public:
   class Stream : public Detokenizer {
@@ -20,6 +21,7 @@ class PairTokenizer : public Tokenizer {
   static std::string spelled(int32_t id) {
     if (id == 256) return "ab";
     if (id == 257) return "<E>";
+    if (id == 300) return "";
     return std::string(1, static_cast<char>(id));
   }
   std::vector<int32_t> encode(std::string_view text, const EncodeOptions&) const override {
@@ -36,7 +38,10 @@ class PairTokenizer : public Tokenizer {
   }
   std::string decode(const std::vector<int32_t>& ids, bool) const override {
     std::string text;
-    for (const int32_t id : ids) text += spelled(id);
+    for (const int32_t id : ids) {
+      if (id == 300) throw Error(ErrorCode::kBadInput, "no such token");
+      text += spelled(id);
+    }
     return text;
   }
   std::unique_ptr<Detokenizer> detokenizer(bool) const override {
@@ -87,6 +92,29 @@ TEST_F(ConversationTest, NextPromptExtendsTheCachedIds) {
     cached = next;
     cached.insert(cached.end(), {256, 'c'});
   }
+}
+
+/// As a vocabulary of words with their spaces: the answer's text begins without the space.
+TEST_F(ConversationTest, ASpaceDroppedFromTheAnswerComesBack) {
+  Conversation talk(prompter_, tokenizer_, 1000);
+  std::vector<int32_t> cached = talk.ask("q").ids;
+  talk.answer({' ', 'x'}, "x");
+  cached.insert(cached.end(), {' ', 'x'});
+  EXPECT_EQ(text(cached), "u:q<E>a: x");
+  const auto next = talk.ask("r").ids;
+  EXPECT_EQ(text(next), "u:q<E>a: x<E>u:r<E>a:");
+  talk.answer({'y'}, "y");
+  EXPECT_EQ(text(talk.ask("s").ids), "u:q<E>a: x<E>u:r<E>a:y<E>u:s<E>a:");
+}
+
+TEST_F(ConversationTest, AnAnswerMayHoldIdsWithoutAToken) {
+  Conversation talk(prompter_, tokenizer_, 1000);
+  std::vector<int32_t> cached = talk.ask("q").ids;
+  talk.answer({'x', 300, 'y'}, "xy");
+  cached.insert(cached.end(), {'x', 300, 'y'});
+  const auto next = talk.ask("r").ids;
+  ASSERT_GT(next.size(), cached.size());
+  EXPECT_TRUE(std::equal(cached.begin(), cached.end(), next.begin()));
 }
 
 TEST_F(ConversationTest, AnotherSpellingIsEncodedAnew) {

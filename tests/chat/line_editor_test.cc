@@ -3,15 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <pty.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 #include <string>
+
+#include "support/pseudo_terminal.h"
 
 namespace tandem::cli {
 namespace {
@@ -53,66 +50,24 @@ int echo_lines(int parent) {
   return 0;
 }
 
-class Terminal {
- public:
-  Terminal() {
-    EXPECT_EQ(pipe(to_child_), 0);
-    child_ = forkpty(&fd_, nullptr, nullptr, nullptr);
-    if (child_ == 0) {
-      setenv("TERM", "dumb", 1);
-      unsetenv("LC_ALL");
-      unsetenv("LANG");
-      _exit(echo_lines(to_child_[0]));
-    }
-  }
-  ~Terminal() {
-    kill(child_, SIGKILL);
-    waitpid(child_, nullptr, 0);
-    close(fd_);
-    close(to_child_[0]);
-    close(to_child_[1]);
-  }
-  void type(const std::string& keys) {
-    EXPECT_EQ(write(fd_, keys.data(), keys.size()), ssize_t(keys.size()));
-  }
-  /// Reads until `text` came behind what was awaited before.
-  bool await(const std::string& text) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (std::chrono::steady_clock::now() < deadline) {
-      const size_t at = screen_.find(text, seen_);
-      if (at != std::string::npos) {
-        seen_ = at + text.size();
-        return true;
-      }
-      pollfd ready = {fd_, POLLIN, 0};
-      if (poll(&ready, 1, 100) <= 0) continue;
-      char bytes[512];
-      const ssize_t n = read(fd_, bytes, sizeof bytes);
-      if (n <= 0) break;
-      screen_.append(bytes, static_cast<size_t>(n));
-    }
-    ADD_FAILURE() << "no \"" << text << "\" on the screen: " << screen_;
-    return false;
-  }
+class LineEditorTest : public testing::Test {
+ protected:
   /// Ends the child's "wait".
-  void release() const { EXPECT_EQ(write(to_child_[1], "x", 1), 1); }
-  const std::string& screen() const { return screen_; }
-  int exit_code() {
-    int status = 0;
-    waitpid(child_, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
+  void release() const { EXPECT_EQ(write(to_child_.ends[1], "x", 1), 1); }
 
- private:
-  int fd_ = -1;
-  int to_child_[2] = {-1, -1};
-  pid_t child_ = -1;
-  std::string screen_;
-  size_t seen_ = 0;
+  struct Pipe {
+    Pipe() { EXPECT_EQ(pipe(ends), 0); }
+    ~Pipe() {
+      close(ends[0]);
+      close(ends[1]);
+    }
+    int ends[2] = {-1, -1};
+  };
+  Pipe to_child_;  // before the child starts
+  test::PseudoTerminal terminal{[this] { return echo_lines(to_child_.ends[0]); }};
 };
 
-TEST(LineEditor, EditsLinesOnATerminal) {
-  Terminal terminal;
+TEST_F(LineEditorTest, EditsLinesOnATerminal) {
   ASSERT_TRUE(terminal.await("> "));
   terminal.type("helo\x02l\n");  // Ctrl-B: one character back
   ASSERT_TRUE(terminal.await("[hello]"));
@@ -125,8 +80,7 @@ TEST(LineEditor, EditsLinesOnATerminal) {
   EXPECT_EQ(terminal.exit_code(), 0);
 }
 
-TEST(LineEditor, CtrlCClearsTheLineAndStopsWork) {
-  Terminal terminal;
+TEST_F(LineEditorTest, CtrlCClearsTheLineAndStopsWork) {
   ASSERT_TRUE(terminal.await("> "));
   terminal.type("thrown away");
   ASSERT_TRUE(terminal.await("away"));
@@ -146,14 +100,13 @@ TEST(LineEditor, CtrlCClearsTheLineAndStopsWork) {
 }
 
 /// Keys that come while nobody reads: none is lost, none is shown before its turn, Ctrl-D included.
-TEST(LineEditor, TypedAheadKeysReachTheEditor) {
-  Terminal terminal;
+TEST_F(LineEditorTest, TypedAheadKeysReachTheEditor) {
   ASSERT_TRUE(terminal.await("> "));
   terminal.type("wait\n");
   ASSERT_TRUE(terminal.await("[waiting]"));
   terminal.type("twce\x02\x02i\n\x04");  // Ctrl-B: one character back
   usleep(20000);  // the terminal has them meanwhile; the result must be the same without
-  terminal.release();
+  release();
   ASSERT_TRUE(terminal.await("[done]"));
   ASSERT_TRUE(terminal.await("[twice]"));
   ASSERT_TRUE(terminal.await("[end]"));
