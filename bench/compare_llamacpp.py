@@ -3,8 +3,8 @@
 
   bench/compare_llamacpp.py --model_path HF_FOLDER --gguf FILE.gguf [--threads 2]
 
-The GGUF file and the folder come from one source: make the folder with `tandem import FILE.gguf FOLDER`, or the file with
-llama.cpp's converter. Needs llama-cpp-python, compiled for this machine:
+The GGUF file and the folder come from one source: make the file with bench/make_gguf.py, or the folder with
+`tandem import FILE.gguf FOLDER`. Needs llama-cpp-python, compiled for this machine:
   CMAKE_ARGS="-DGGML_NATIVE=ON" pip install llama-cpp-python
 Where llama.cpp's AMX path crashes, add -DGGML_AMX_TILE=OFF -DGGML_AMX_INT8=OFF -DGGML_AMX_BF16=OFF and say so beside the
 result. Prints every round to stderr, medians and ratios as JSON to stdout.
