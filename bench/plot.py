@@ -14,9 +14,9 @@ import pathlib
 import sys
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 720, 440
-LEFT, RIGHT, TOP, BOTTOM = 80, 190, 40, 60
-COLOURS = ["#1b6ca8", "#c8553d", "#3a7d44", "#8d5a97", "#b8860b", "#444444"]
+WIDTH, HEIGHT = 800, 440
+LEFT, RIGHT, TOP, BOTTOM = 80, 270, 40, 60
+COLOURS = ["#1b6ca8", "#c8553d", "#3a7d44", "#8d5a97", "#b8860b", "#444444", "#5aa7d6", "#e39a86"]
 
 
 class Axis:
@@ -54,18 +54,19 @@ def number(v):
 
 
 class Chart:
-    def __init__(self, title, x, y, xs, ys, log_x, log_y):
+    def __init__(self, title, x, y, xs, ys, log_x, log_y, x_marks=None):
         self.x = Axis(xs, LEFT, WIDTH - RIGHT, log_x)
+        self.x_marks = x_marks or self.x.ticks()
         self.y = Axis(ys, HEIGHT - BOTTOM, TOP, log_y)
         self.lines, self.legend = [], 0
-        self.text(WIDTH / 2 - 60, 22, title, size=15)
+        self.text((LEFT + WIDTH - RIGHT) / 2, 22, title, size=15)
         self.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 16, x)
         middle = (TOP + HEIGHT - BOTTOM) / 2
         self.text(20, middle, y, extra=f' transform="rotate(-90 20 {middle:.0f})"')
         self.grid()
 
     def grid(self):
-        for v in self.x.ticks():
+        for v in self.x_marks:
             self.segment(self.x.pixel(v), TOP, self.x.pixel(v), HEIGHT - BOTTOM, "#ddd")
             self.text(self.x.pixel(v), HEIGHT - BOTTOM + 18, number(v), size=11)
         for v in self.y.ticks():
@@ -80,11 +81,12 @@ class Chart:
         self.lines.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" '
                           f'stroke-width="{width}"/>')
 
-    def series(self, points, name, marks=True):
+    def series(self, points, name, marks=True, line=True):
         colour = COLOURS[self.legend % len(COLOURS)]
         pixels = [(self.x.pixel(a), self.y.pixel(b)) for a, b in sorted(points)]
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in pixels)
-        self.lines.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        if line:
+            self.lines.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         if marks:
             self.lines += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="4" fill="{colour}"/>' for a, b in pixels]
         y = TOP + 16 + 20 * self.legend
@@ -101,23 +103,23 @@ class Chart:
 
 
 def label(r, without=()):
-    parts = {"quantize": r["quantize"] if r["quantize"] != "none" else r["dtype"], "world_size": f"{r['world_size']} ranks",
+    """What differs from line to line: type of the weights, ranks x threads, batch, context."""
+    threads = f" x {r['threads']} thread{'s' if r['threads'] > 1 else ''}"
+    parts = {"quantize": r["quantize"] if r["quantize"] != "none" else r["dtype"],
+             "world_size": f"{r['world_size']} rank{'s' if r['world_size'] > 1 else ''}{threads}",
              "batch": f"batch {r.get('batch', 1)}", "prompt": f"context {r['prompt']}"}
     return ", ".join(v for k, v in parts.items() if k not in without)
 
 
 def roofline(results, folder):
     """Flops per byte against flops per second: decode and prefill below the two probes."""
-    points = []
+    groups = {}
     for r in results:
-        steps = r["decode_tok_s"] / r.get("batch", 1)
-        decode = r["decode_tok_s"] * r["flops_per_token"] / 1e9
-        intensity = r["flops_per_token"] * r.get("batch", 1) / r["bytes_per_step"]
-        if steps > 0:
-            points.append((intensity, decode, "decode " + label(r)))
-        prefill = r["prefill_tok_s"] * r["flops_per_token"] / 1e9
-        rows = r["prompt"] * r.get("batch", 1)
-        points.append((r["flops_per_token"] * rows / r["bytes_per_step"], prefill, "prefill " + label(r)))
+        batch = r.get("batch", 1)
+        for phase, rows in (("decode", batch), ("prefill", r["prompt"] * batch)):
+            at = (r["flops_per_token"] * rows / r["bytes_per_step"], r[f"{phase}_tok_s"] * r["flops_per_token"] / 1e9)
+            groups.setdefault(f"{phase}, {label(r, without=('batch', 'prompt'))}", []).append(at)
+    points = [p for group in groups.values() for p in group]
     read = max(r["probe_read_gb_s"] for r in results)
     compute = max(r["probe_compute_gf"] for r in results)
     xs = [p[0] for p in points] + [compute / read]
@@ -125,8 +127,8 @@ def roofline(results, folder):
     chart = Chart("Roofline", "flops per byte", "GF/s", xs, ys, True, True)
     low, high = min(xs), max(xs + [compute / read * 1.01])
     chart.series([(low, low * read), (compute / read, compute), (high, compute)], "probes", marks=False)
-    for x, y, name in points[:len(COLOURS) + 12]:
-        chart.series([(x, y)], name)
+    for name, group in groups.items():
+        chart.series(group, name, line=False)
     chart.write(folder / "roofline.svg")
 
 
@@ -134,13 +136,13 @@ def curves(results, key, x_name, folder):
     """decode_tok_s over `key`, one curve for all that agree in the rest."""
     groups = {}
     for r in results:
-        groups.setdefault(label(r, without=(key,)), []).append((r.get(key, 1), r["decode_tok_s"]))
-    groups = {name: points for name, points in groups.items() if len({x for x, _ in points}) > 1}
+        groups.setdefault(label(r, without=(key,)), {})[r.get(key, 1)] = r["decode_tok_s"]  # the last of equal points
+    groups = {name: list(points.items()) for name, points in groups.items() if len(points) > 1}
     if not groups:
         return
     xs = [x for points in groups.values() for x, _ in points]
     ys = [y for points in groups.values() for _, y in points]
-    chart = Chart(f"Decode over {x_name}", x_name, "tokens/s", xs, ys, key != "world_size", False)
+    chart = Chart(f"Decode over {x_name}", x_name, "tokens/s", xs, ys, key != "world_size", False, sorted(set(xs)))
     for name, points in groups.items():
         chart.series(points, name)
     chart.write(folder / f"{'context' if key == 'prompt' else key}.svg")

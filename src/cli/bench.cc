@@ -125,8 +125,13 @@ void make_points(BenchCommand& command) {
   std::vector<BenchCase>& points = command.bench.points;
   for (const int64_t context : command.contexts) points.push_back({context, command.generate, 1});
   if (!command.contexts.empty() && command.batches == std::vector<int64_t>{1}) return;
-  for (const int64_t batch : command.batches)
-    points.push_back({command.prompt, command.generate, batch});
+  for (const int64_t batch : command.batches) {
+    const auto same = [&](const BenchCase& one) {
+      return one.prompt == command.prompt && one.batch == batch;
+    };
+    if (std::none_of(points.begin(), points.end(), same))
+      points.push_back({command.prompt, command.generate, batch});
+  }
 }
 
 void run(BenchCommand command) {
