@@ -35,14 +35,17 @@ class Examples(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory(prefix="tandem_examples.")
         cls.addClassCleanup(cls.folder.cleanup)
         cls.at = pathlib.Path(cls.folder.name)
-        prefix = cls.at / "prefix"
-        run("cmake", "--install", ARGS.build, "--prefix", prefix)
+        run("cmake", "--install", ARGS.build, "--prefix", cls.at / "prefix")
         for name in ("custom_model", "embed"):
             # A copy: an outside project must not find this tree by a relative path.
             shutil.copytree(ROOT / "examples" / name, cls.at / name)
-            run("cmake", "-S", cls.at / name, "-B", cls.at / name / "build", "-DCMAKE_BUILD_TYPE=Release",
-                f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_COMPILER={ARGS.compiler}")
-            run("cmake", "--build", cls.at / name / "build")
+            cls.build(cls.at / name)
+
+    @classmethod
+    def build(cls, project):
+        run("cmake", "-S", project, "-B", project / "build", "-DCMAKE_BUILD_TYPE=Release",
+            f"-DCMAKE_PREFIX_PATH={cls.at / 'prefix'}", f"-DCMAKE_CXX_COMPILER={ARGS.compiler}")
+        run("cmake", "--build", project / "build")
 
     def program(self, name):
         return self.at / name / "build" / name
@@ -89,6 +92,21 @@ class Examples(unittest.TestCase):
         refused = run(pathlib.Path(ARGS.build) / "tandem", "inspect", folder, code=2)
         self.assertIn("GatedParallelForCausalLM", refused.stderr)
         self.assertIn("LlamaForCausalLM", refused.stderr)
+
+    def test_a_worker_with_other_families_refuses(self):
+        folder = self.at / "gated_parallel_forgotten"
+        run(sys.executable, ROOT / "examples" / "custom_model" / "make_checkpoint.py", folder)
+        project = self.at / "forgotten"
+        shutil.copytree(ROOT / "examples" / "custom_model", project)
+        text = (project / "main.cc").read_text(encoding="utf-8")
+        self.assertIn("run_if_worker(argc, argv, families)", text)
+        (project / "main.cc").write_text(
+            text.replace("run_if_worker(argc, argv, families)", "run_if_worker(argc, argv)"),
+            encoding="utf-8")
+        self.build(project)
+        refused = run(project / "build" / "custom_model", folder, 2, "1,2", code=1)
+        self.assertIn("rank 1", refused.stderr)
+        self.assertIn("the same Families as EngineOptions", refused.stderr)
 
     def talking(self, template):
         """A small reference model with a vocabulary, as a base or as a chat checkpoint."""
