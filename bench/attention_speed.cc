@@ -146,15 +146,15 @@ double median(std::vector<double> v) {
 
 void measure(Backend& backend, const Case& c, int threads, ReadProbe& reads) {
   constexpr int kRounds = 5;
+  const ComputeProbe fma = compute_probe(std::string(backend.isa()), "float32", false);
   Subject subject(backend, c);
   subject.attention();
   std::vector<double> percent, micros, writes;
   for (int round = 0; round < kRounds; ++round) {
-    double probe = c.rows == 1 ? reads.measure(1) : fma_gflops(threads, std::string(backend.isa()));
+    double probe = c.rows == 1 ? reads.measure(1) : gflops(fma, threads);
     double best = subject.attention();
     if (c.rows == 1) best = std::min(best, subject.attention());
-    const double again =
-        c.rows == 1 ? reads.measure(1) : fma_gflops(threads, std::string(backend.isa()));
+    const double again = c.rows == 1 ? reads.measure(1) : gflops(fma, threads);
     probe = (probe + again) / 2;
     percent.push_back(100 * (c.rows == 1 ? subject.bytes() : subject.flops()) / best / 1e9 / probe);
     micros.push_back(best * 1e6);
@@ -171,7 +171,7 @@ int run(int argc, char** argv) {
   if (argc > 2) options.isa = argv[2];
   const std::string filter = argc > 3 ? argv[3] : "";
   const auto backend = make_backend(options);
-  ReadProbe reads(options.threads, size_t{192} << 20);
+  ReadProbe reads(options.threads, size_t{192} << 20, std::string(backend->isa()));
   fmt::print("{} threads, {}\n", options.threads, backend->isa());
   for (const Case& c : cases()) {
     if (c.name.find(filter) != std::string::npos) measure(*backend, c, options.threads, reads);

@@ -28,6 +28,60 @@ int64_t visit_tasks(const Kernels& kernels, const AttentionArgs& args, F fn) {
   return number;
 }
 
+/// Pages that a chunk writes to.
+int64_t pages_of(const SequenceChunk& c) {
+  return c.rows == 0 ? 0 : (c.position + c.rows - 1) / kKeyBlock - c.position / kKeyBlock + 1;
+}
+
+/// Turns queries and keys and writes keys and values, token by token. The rows of one page go in
+/// order on one thread: the first one clears it.
+struct RopeWriter {
+  const Kernels& kernels;
+  const RopeAppendArgs& args;
+
+  /// The rows in the n-th page that the chunk touches. scratch: a turned head, and the same in the
+  /// cache's type.
+  void page(const SequenceChunk& chunk, int64_t n, float* scratch) const {
+    const int64_t page = chunk.position / kKeyBlock + n;
+    const int64_t begin = std::max(chunk.position, page * kKeyBlock);
+    const int64_t end = std::min(chunk.position + chunk.rows, (page + 1) * kKeyBlock);
+    for (int64_t position = begin; position < end; ++position) token(chunk, position, scratch);
+  }
+
+  void token(const SequenceChunk& chunk, int64_t position, float* scratch) const {
+    const auto& rope = static_cast<const CpuRopeTables&>(*args.rope);
+    const int64_t head_dim = args.head_dim, row = chunk.row_begin + position - chunk.position;
+    const float* in = float_row(args.qkv, row);
+    RopeArgs turn;
+    turn.half = rope.half();
+    turn.cos = rope.row(chunk.rope_table, position);
+    turn.sin = turn.cos + turn.half;
+    turn.q_scale = turn.sin + turn.half;
+    turn.head_dim = head_dim;
+    turn.out = scratch;
+    std::byte* q = row_of(args.q, row);
+    for (int64_t head = 0; head < args.q_heads; ++head) {
+      turn.in = in + head * head_dim;
+      kernels.rope(turn);
+      kernels.narrow(args.q.dtype, scratch, head_dim, q);
+      q += round_up(head_dim, kStep) * dtype_bytes(args.q.dtype);
+    }
+    turn.q_scale = nullptr;
+    KvEntry entry;
+    entry.layer = args.layer;
+    entry.page = chunk.blocks[static_cast<size_t>(position / kKeyBlock)];
+    entry.slot = position % kKeyBlock;
+    entry.k = scratch;
+    entry.row = reinterpret_cast<std::byte*>(scratch + round_up(head_dim + 1, kPanel));
+    for (; entry.head < args.kv_heads; ++entry.head) {
+      turn.in = in + (args.q_heads + entry.head) * head_dim;
+      entry.v = turn.in + args.kv_heads * head_dim;
+      kernels.rope(turn);
+      static_cast<const CpuKvCache&>(*args.cache).write(kernels, entry);
+    }
+  }
+};
+
 }  // namespace
 
 void CpuBackend::attention(const AttentionArgs& args) {
@@ -51,49 +105,25 @@ void CpuBackend::attention(const AttentionArgs& args) {
 void CpuBackend::rope_append(const RopeAppendArgs& args) {
   check_args(args);
   const auto& cache = static_cast<const CpuKvCache&>(*args.cache);
-  const auto& rope = static_cast<const CpuRopeTables&>(*args.rope);
-  const int64_t head_dim = args.head_dim, half = rope.half();
+  const int64_t head_dim = args.head_dim;
   TANDEM_CHECK(cache.spec().head_dim == head_dim && cache.spec().kv_heads == args.kv_heads);
-  TANDEM_CHECK(2 * half <= head_dim);
+  TANDEM_CHECK(2 * static_cast<const CpuRopeTables&>(*args.rope).half() <= head_dim);
   const auto chunks = static_cast<const CpuBatch*>(args.batch)->chunks();
-  const int64_t head_stride = round_up(head_dim, kStep) * dtype_bytes(args.q.dtype);
-  // Per head: the turned key or query, and the same in the cache's type.
+  int64_t pages = 0;
+  for (const SequenceChunk& chunk : chunks) pages += pages_of(chunk);
+  const RopeWriter writer{kernels_, args};
   const int64_t scratch = 2 * round_up(head_dim + 1, kPanel);
-  const auto one_head = [&](int64_t head, float* turned) {
-    RopeArgs turn;
-    turn.half = half;
-    turn.head_dim = head_dim;
-    turn.out = turned;
-    KvEntry entry;
-    entry.layer = args.layer;
-    entry.head = head - args.q_heads;
-    entry.k = turned;
-    entry.row = reinterpret_cast<std::byte*>(turned + scratch / 2);
-    for (const SequenceChunk& chunk : chunks) {
-      for (int64_t i = 0; i < chunk.rows; ++i) {
-        const int64_t row = chunk.row_begin + i, position = chunk.position + i;
-        const float* table = rope.row(chunk.rope_table, position);
-        turn.in = float_row(args.qkv, row) + head * head_dim;
-        turn.cos = table;
-        turn.sin = table + half;
-        turn.q_scale = head < args.q_heads ? table + 2 * half : nullptr;
-        kernels_.rope(turn);
-        if (head < args.q_heads) {
-          kernels_.narrow(args.q.dtype, turned, head_dim, row_of(args.q, row) + head * head_stride);
-        } else {
-          entry.page = chunk.blocks[static_cast<size_t>(position / kKeyBlock)];
-          entry.slot = position % kKeyBlock;
-          entry.v = turn.in + args.kv_heads * head_dim;
-          cache.write(kernels_, entry);
-        }
-      }
-    }
-  };
-  // A head's rows go in order on one thread: the first row of a page clears it.
+  float* memory = shared_.floats(std::max<int64_t>(pages, 1) * scratch);
   const int64_t heads = args.q_heads + args.kv_heads;
-  float* turned = shared_.floats(heads * scratch);
-  for_each(heads, args.qkv.rows * heads * head_dim, [&](int64_t begin, int64_t end) {
-    for (int64_t head = begin; head < end; ++head) one_head(head, turned + head * scratch);
+  for_each(pages, args.qkv.rows * heads * head_dim, [&](int64_t begin, int64_t end) {
+    int64_t first = 0;  // number of the chunk's first page
+    for (const SequenceChunk& chunk : chunks) {
+      const int64_t last = first + pages_of(chunk);
+      for (int64_t p = std::max(begin, first); p < std::min(end, last); ++p) {
+        writer.page(chunk, p - first, memory + p * scratch);
+      }
+      first = last;
+    }
   });
 }
 

@@ -88,7 +88,8 @@ inline __attribute__((always_inline)) void step(const PageArgs& a, int p, int64_
 }
 
 template <int kType, int kRows>
-void page_rows(const PageArgs& a) {
+void page_rows(const PageArgs& args) {
+  const PageArgs a = args;  // a copy that no store can change
   for (int p = 0; p < a.panels; ++p) {
     for (int64_t s = 0; s < a.steps; ++s) step<kType, kRows>(a, p, s);
   }
