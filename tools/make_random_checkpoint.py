@@ -6,6 +6,7 @@
 For measuring memory, loading and speed, and for comparing digests, where no real checkpoint is at hand.
 Weights are normal with deviation 0.02 (norms are 1), from a block of values that is repeated at
 different offsets, so that 13.5 GB take as long as writing them. Files of at most --file_gb with an index.
+With --tokenizer DIR the vocabulary is that of DIR/tokenizer.json, which is copied.
 The same shape and seed give the same bytes. Standard library only.
 """
 import argparse
@@ -13,6 +14,7 @@ import array
 import json
 import pathlib
 import random
+import shutil
 import struct
 import sys
 
@@ -118,15 +120,25 @@ def split(members, limit):
     return groups
 
 
+def vocabulary_size(path):
+    tokenizer = json.loads(path.read_text(encoding="utf-8"))
+    ids = list(tokenizer["model"]["vocab"].values())
+    return 1 + max(ids + [t["id"] for t in tokenizer["added_tokens"]])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--shape", choices=sorted(SHAPES), required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--file_gb", type=float, default=4.5, help="most GB per file [%(default)s]")
+    parser.add_argument("--tokenizer", type=pathlib.Path, help="folder of a tokenizer.json to take")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     shape = SHAPES[args.shape]
+    if args.tokenizer:
+        shutil.copy(args.tokenizer / "tokenizer.json", args.out)
+        shape = (*shape[:5], vocabulary_size(args.out / "tokenizer.json"), *shape[6:])
     block = random_block(args.seed)
     groups = split(list(tensors(shape)), args.file_gb * 1e9)
     total, index = 0, {}
