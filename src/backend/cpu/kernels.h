@@ -28,7 +28,16 @@ struct ChainArgs {
   int panels = 0;
   float* c = nullptr;  ///< [rows][ldc], read and written; panel p has columns [16p, 16p + 16)
   int64_t ldc = 0;
-  const float* next_x = nullptr;  ///< where the next call's x lies, to prefetch, or nullptr
+  bool fresh = false;  ///< the chains start at +0: c is not read
+  /// After the last step the sums are added to those `level` floats below c, the result to those
+  /// another `level` below, ... `merges` times; only the last sum is stored (the units' tree).
+  int merges = 0;
+  int64_t level = 0;
+  /// What the next calls read, to prefetch a little at a time (chain_wide): their x, as many rows,
+  /// or nullptr; their weights, bytes of them, 0: none.
+  const float* next_x = nullptr;
+  const std::byte* next_w = nullptr;
+  int64_t next_w_bytes = 0;
 };
 
 /// Finishes rows x n outputs (n <= 16) of one panel: adds the bias, rounds to the type, stores.
@@ -138,8 +147,10 @@ struct Kernels {
 
   /// By type of the weights: kF32, kBF16, kF16. Streams the weights once: few rows.
   void (*chain[3])(const ChainArgs&) = {};
-  /// float32 tiles hot in the cache, panels lying panel_bytes apart: many rows.
+  /// Tiles hot in the cache, panels lying panel_bytes apart: many rows. For float32 weights, and
+  /// for bfloat16 where nothing is gained by widening them first (else nullptr).
   void (*chain_wide)(const ChainArgs&, int64_t panel_bytes) = nullptr;
+  void (*chain_wide_bf16)(const ChainArgs&, int64_t panel_bytes) = nullptr;
   /// Widens `tiles` tiles of 16-bit weights, tile_bytes apart, to float32 tiles (by type, kF32:
   /// null).
   void (*expand[3])(const std::byte* w, int64_t tile_bytes, int64_t tiles, float* out) = {};

@@ -11,114 +11,61 @@ namespace {
 
 constexpr int64_t kPrefetch = 8192;  // bytes ahead in the stream of weights
 constexpr int kStepK = 32;
+constexpr int kMaxRows = 5;
 
-/// Even and odd weights of outputs [8h, 8h + 8) for pair t of a tile.
-template <int kType>
-inline __attribute__((always_inline)) void load_pair(const std::byte* tile, int t, int h,
-                                                     __m256& even, __m256& odd) {
+inline __attribute__((always_inline)) __m256i load_bytes(const std::byte* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+
+/// Weights of outputs [8h, 8h + 8) for k = 2t + kOdd of a tile.
+template <int kType, int kOdd>
+inline __attribute__((always_inline)) __m256 load_half(const std::byte* tile, int t, int h) {
   if constexpr (kType == 0) {
-    const float* w = reinterpret_cast<const float*>(tile) + 32 * t + 8 * h;
-    even = _mm256_loadu_ps(w);
-    odd = _mm256_loadu_ps(w + 16);
+    return _mm256_loadu_ps(reinterpret_cast<const float*>(tile) + 32 * t + 16 * kOdd + 8 * h);
   } else {
-    const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(tile + 64 * t + 32 * h));
+    const __m256i v = load_bytes(tile + 64 * t + 32 * h);
     const __m256i high = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
     if constexpr (kType == 1) {
-      even = _mm256_castsi256_ps(_mm256_slli_epi32(v, 16));
-      odd = _mm256_castsi256_ps(_mm256_and_si256(v, high));
+      return _mm256_castsi256_ps(kOdd == 1 ? _mm256_and_si256(v, high) : _mm256_slli_epi32(v, 16));
     } else {
-      // [even 0-3, odd 0-3 | even 4-7, odd 4-7] -> even 0-7, odd 0-7
-      const __m256i split =
-          _mm256_packus_epi32(_mm256_andnot_si256(high, v), _mm256_srli_epi32(v, 16));
-      const __m256i parts = _mm256_permute4x64_epi64(split, 0xd8);
-      even = _mm256_cvtph_ps(_mm256_castsi256_si128(parts));
-      odd = _mm256_cvtph_ps(_mm256_extracti128_si256(parts, 1));
+      const __m256i one = kOdd == 1 ? _mm256_srli_epi32(v, 16) : _mm256_andnot_si256(high, v);
+      const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(one, one), 0x08);
+      return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
     }
   }
 }
 
-template <int kType, int kRows, int kPanels>
-inline __attribute__((always_inline)) void step(const float* x, const std::byte* w, float* c,
-                                                int64_t ldc) {
-  constexpr int64_t kTile = kType == 0 ? 2048 : 1024;
-  __m256 even[kRows][kPanels], odd[kRows][kPanels];
-  for (int h = 0; h < 2; ++h) {
-#pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 2
-      for (int p = 0; p < kPanels; ++p) even[r][p] = odd[r][p] = _mm256_setzero_ps();
-    }
-#pragma GCC unroll 1
-    for (int t = 0; t < 16; ++t) {
-#pragma GCC unroll 2
-      for (int p = 0; p < kPanels; ++p) {
-        const std::byte* tile = w + p * kTile;
-        const std::byte* ahead = tile + t * (kTile / 16) + kPrefetch;
-        if (h == 0) {
-          _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T0);
-          if constexpr (kType == 0) {
-            _mm_prefetch(reinterpret_cast<const char*>(ahead + 64), _MM_HINT_T0);
-          }
-        }
-        __m256 we, wo;
-        load_pair<kType>(tile, t, h, we, wo);
-#pragma GCC unroll 4
-        for (int r = 0; r < kRows; ++r) {
-          even[r][p] = _mm256_fmadd_ps(_mm256_set1_ps(x[r * kStepK + 2 * t]), we, even[r][p]);
-          odd[r][p] = _mm256_fmadd_ps(_mm256_set1_ps(x[r * kStepK + 2 * t + 1]), wo, odd[r][p]);
-        }
-      }
-    }
-#pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 2
-      for (int p = 0; p < kPanels; ++p) {
-        float* at = c + r * ldc + p * 16 + 8 * h;
-        _mm256_storeu_ps(at,
-                         _mm256_add_ps(_mm256_loadu_ps(at), _mm256_add_ps(even[r][p], odd[r][p])));
-      }
-    }
-  }
+/// What a step prefetches while it computes, from its first reading of the tile: one line each per
+/// pair of k.
+struct Ahead {
+  const std::byte* w;
+  int64_t w_bytes;  ///< from one pair's prefetch to the next one's
+  const std::byte* x = nullptr;
+  int64_t x_bytes = 0;
+};
+
+inline __attribute__((always_inline)) void prefetch(const std::byte* p) {
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
 }
 
-template <int kType, int kRows>
-void chain_rows(const ChainArgs& a) {
-  constexpr int64_t kTile = kType == 0 ? 2048 : 1024;
-  constexpr int kPanels = 1;  // reads memory in order
-  for (int64_t s = 0; s < a.steps; ++s) {
-    const float* x = a.x + s * kRows * kStepK;
-    const std::byte* w = a.w + s * a.step_bytes;
-    int p = 0;
-    for (; p + kPanels <= a.panels; p += kPanels) {
-      step<kType, kRows, kPanels>(x, w + p * kTile, a.c + 16 * p, a.ldc);
-    }
-    for (; p < a.panels; ++p) step<kType, kRows, 1>(x, w + p * kTile, a.c + 16 * p, a.ldc);
-  }
-}
-
-template <int kType>
-void chain_kernel(const ChainArgs& a) {
-  switch (a.rows) {
-    case 1:
-      return chain_rows<kType, 1>(a);
-    case 2:
-      return chain_rows<kType, 2>(a);
-    case 3:
-      return chain_rows<kType, 3>(a);
-    default:
-      return chain_rows<kType, 4>(a);
-  }
-}
-
-template <int kRows, int kOdd>
-inline __attribute__((always_inline)) void half_step(const float* x, const float* w,
-                                                     __m256 (&sum)[kRows][2]) {
+/// Sums of one parity, h = 0 and 1.
+template <int kType, int kRows, int kOdd, bool kHot>
+inline __attribute__((always_inline)) void half_step(const float* x, const std::byte* tile,
+                                                     Ahead ahead, __m256 (&sum)[kRows][2]) {
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) sum[r][0] = sum[r][1] = _mm256_setzero_ps();
 #pragma GCC unroll 2
   for (int t = 0; t < 16; ++t) {
-    const __m256 a = _mm256_loadu_ps(w + (2 * t + kOdd) * 16);
-    const __m256 b = _mm256_loadu_ps(w + (2 * t + kOdd) * 16 + 8);
+    if constexpr (kOdd == 0) {
+      prefetch(ahead.w);
+      if constexpr (!kHot && kType == 0) prefetch(ahead.w + 64);
+      ahead.w += ahead.w_bytes;
+    } else if constexpr (kHot) {
+      prefetch(ahead.x);
+      ahead.x += ahead.x_bytes;
+    }
+    const __m256 a = load_half<kType, kOdd>(tile, t, 0);
+    const __m256 b = load_half<kType, kOdd>(tile, t, 1);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const __m256 v = _mm256_set1_ps(x[r * kStepK + 2 * t + kOdd]);
@@ -128,50 +75,82 @@ inline __attribute__((always_inline)) void half_step(const float* x, const float
   }
 }
 
-/// Even products first, kept in memory, then odd.
-template <int kRows>
-void wide_rows(const ChainArgs& a, int64_t panel_bytes) {
-  for (int p = 0; p < a.panels; ++p) {
-    for (int64_t s = 0; s < a.steps; ++s) {
-      const float* x = a.x + s * kRows * kStepK;
-      const float* tile = reinterpret_cast<const float*>(a.w + p * panel_bytes + s * a.step_bytes);
-      alignas(32) float kept[kRows * 16];
-      __m256 sum[kRows][2];
-      half_step<kRows, 0>(x, tile, sum);
+/// Adds step s to the chains of one half panel, and to the sums of the tree after the last step.
+inline __attribute__((always_inline)) void finish_half(const ChainArgs& a, int64_t s, float* at,
+                                                       __m256 sum) {
+  const __m256 from = a.fresh && s == 0 ? _mm256_setzero_ps() : _mm256_loadu_ps(at);
+  sum = _mm256_add_ps(from, sum);
+  for (int m = s + 1 == a.steps ? a.merges : 0; m > 0; --m) {
+    at -= a.level;
+    sum = _mm256_add_ps(_mm256_loadu_ps(at), sum);
+  }
+  _mm256_storeu_ps(at, sum);
+}
+
+/// One step of kRows rows and one panel: even products first, kept in memory, then odd. One panel
+/// at a time reads memory in order.
+template <int kType, int kRows, bool kHot>
+inline __attribute__((always_inline)) void step(const ChainArgs& a, int64_t s, int panel,
+                                                const std::byte* tile, const Ahead& ahead) {
+  const float* x = a.x + s * kRows * kStepK;
+  alignas(32) float kept[kRows * 16];
+  __m256 sum[kRows][2];
+  half_step<kType, kRows, 0, kHot>(x, tile, ahead, sum);
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        _mm256_store_ps(kept + 16 * r, sum[r][0]);
-        _mm256_store_ps(kept + 16 * r + 8, sum[r][1]);
-      }
-      half_step<kRows, 1>(x, tile, sum);
+  for (int r = 0; r < kRows; ++r) {
+    _mm256_store_ps(kept + 16 * r, sum[r][0]);
+    _mm256_store_ps(kept + 16 * r + 8, sum[r][1]);
+  }
+  half_step<kType, kRows, 1, kHot>(x, tile, ahead, sum);
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
+  for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 2
-        for (int h = 0; h < 2; ++h) {
-          float* at = a.c + r * a.ldc + p * 16 + 8 * h;
-          const __m256 both = _mm256_add_ps(_mm256_load_ps(kept + 16 * r + 8 * h), sum[r][h]);
-          _mm256_storeu_ps(at, _mm256_add_ps(_mm256_loadu_ps(at), both));
-        }
-      }
+    for (int h = 0; h < 2; ++h) {
+      const __m256 both = _mm256_add_ps(_mm256_load_ps(kept + 16 * r + 8 * h), sum[r][h]);
+      finish_half(a, s, a.c + r * a.ldc + panel * 16 + 8 * h, both);
     }
   }
 }
 
-void wide_kernel(const ChainArgs& a, int64_t panel_bytes) {
-  switch (a.rows) {
-    case 1:
-      return wide_rows<1>(a, panel_bytes);
-    case 2:
-      return wide_rows<2>(a, panel_bytes);
-    case 3:
-      return wide_rows<3>(a, panel_bytes);
-    case 4:
-      return wide_rows<4>(a, panel_bytes);
-    case 5:
-      return wide_rows<5>(a, panel_bytes);
-    default:
-      return wide_rows<6>(a, panel_bytes);
+template <int kType, int kRows>
+void chain_rows(const ChainArgs& a) {
+  constexpr int64_t kTile = kType == 0 ? 2048 : 1024;
+  for (int64_t s = 0; s < a.steps; ++s) {
+    for (int p = 0; p < a.panels; ++p) {
+      const std::byte* tile = a.w + s * a.step_bytes + p * kTile;
+      step<kType, kRows, false>(a, s, p, tile, {tile + kPrefetch, kTile / 16});
+    }
   }
+}
+
+template <int kType, int kRows>
+void wide_rows(const ChainArgs& a, int64_t panel_bytes) {
+  const int64_t pairs = a.steps * a.panels * 16;
+  Ahead ahead{a.w, 0, a.w, 0};
+  if (a.next_w_bytes != 0) ahead = {a.next_w, a.next_w_bytes / pairs, a.w, 0};
+  if (a.next_x != nullptr) {
+    ahead.x = reinterpret_cast<const std::byte*>(a.next_x);
+    ahead.x_bytes = (kRows + 1) * kStepK * 4 / (16 * a.panels);
+  }
+  for (int64_t s = 0; s < a.steps; ++s) {
+    for (int p = 0; p < a.panels; ++p) {
+      step<kType, kRows, true>(a, s, p, a.w + s * a.step_bytes + p * panel_bytes, ahead);
+      ahead.w += 16 * ahead.w_bytes;
+      ahead.x += 16 * ahead.x_bytes;
+    }
+  }
+}
+
+template <int kType, int kRows = kMaxRows>
+void chain_kernel(const ChainArgs& a) {
+  if (a.rows == kRows) return chain_rows<kType, kRows>(a);
+  if constexpr (kRows > 1) chain_kernel<kType, kRows - 1>(a);
+}
+
+template <int kType, int kRows = kMaxRows>
+void wide_kernel(const ChainArgs& a, int64_t panel_bytes) {
+  if (a.rows == kRows) return wide_rows<kType, kRows>(a, panel_bytes);
+  if constexpr (kRows > 1) wide_kernel<kType, kRows - 1>(a, panel_bytes);
 }
 
 template <int kType>
@@ -179,10 +158,9 @@ void expand_kernel(const std::byte* w, int64_t tile_bytes, int64_t tiles, float*
   for (int64_t i = 0; i < tiles; ++i) {
     for (int t = 0; t < 16; ++t) {
       for (int h = 0; h < 2; ++h) {
-        __m256 even, odd;
-        load_pair<kType>(w + i * tile_bytes, t, h, even, odd);
-        _mm256_storeu_ps(out + 32 * t + 8 * h, even);
-        _mm256_storeu_ps(out + 32 * t + 16 + 8 * h, odd);
+        const std::byte* tile = w + i * tile_bytes;
+        _mm256_storeu_ps(out + 32 * t + 8 * h, load_half<kType, 0>(tile, t, h));
+        _mm256_storeu_ps(out + 32 * t + 16 + 8 * h, load_half<kType, 1>(tile, t, h));
       }
     }
     out += 512;
@@ -226,12 +204,13 @@ void transpose_kernel(const std::byte* const* rows, std::byte* out) {
 Kernels make_table() {
   Kernels k;
   k.isa = "avx2";
-  k.max_rows = 4;
-  k.tile_rows = 6;
+  k.max_rows = kMaxRows;
+  k.tile_rows = kMaxRows;
   k.chain[0] = chain_kernel<0>;
   k.chain[1] = chain_kernel<1>;
   k.chain[2] = chain_kernel<2>;
-  k.chain_wide = wide_kernel;
+  k.chain_wide = wide_kernel<0>;
+  k.chain_wide_bf16 = wide_kernel<1>;
   k.expand[1] = expand_kernel<1>;
   k.expand[2] = expand_kernel<2>;
   k.transpose = transpose_kernel;

@@ -33,36 +33,70 @@ inline __attribute__((always_inline)) void load_pair(const std::byte* tile, int 
   }
 }
 
-/// One step of kRows rows and one panel in registers, even and odd sums side by side. One panel at
-/// a time keeps the reads of memory in order: that is twice as fast as four panels in step.
-template <int kType, int kRows, bool kStream>
-inline __attribute__((always_inline)) void step(const float* x, const std::byte* tile, float* c,
-                                                int64_t ldc) {
-  constexpr int64_t kLine = kType == 0 ? 128 : 64;
+/// What a step prefetches while it computes: one line each per pair of k.
+struct Ahead {
+  const std::byte* w;
+  int64_t w_bytes;  ///< from one pair's prefetch to the next one's
+  const std::byte* x = nullptr;
+  int64_t x_bytes = 0;
+};
+
+inline __attribute__((always_inline)) void prefetch(const std::byte* p) {
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
+}
+
+/// Where a step's sums go.
+struct Into {
+  float* c;
+  int64_t ldc;
+  __mmask16 keep;  ///< 0: chains start at +0, else what is in c goes on
+  int merges;
+  int64_t level;
+};
+
+/// Into of one panel: step s of a.
+inline __attribute__((always_inline)) Into into(const ChainArgs& a, int64_t s, int panel) {
+  const bool fresh = a.fresh && s == 0, last = s + 1 == a.steps;
+  return {a.c + 16 * panel, a.ldc, static_cast<__mmask16>(fresh ? 0 : 0xffff), last ? a.merges : 0,
+          a.level};
+}
+
+/// One step of kRows rows and one panel in registers, even and odd sums side by side; the weights
+/// serve as they lie. One panel at a time keeps the reads of memory in order: that is twice as fast
+/// as four panels in step.
+template <int kType, int kRows, bool kHot>
+inline __attribute__((always_inline)) void step(const float* x, const std::byte* tile,
+                                                const Into& into, Ahead ahead) {
   __m512 even[kRows], odd[kRows];
-#pragma GCC unroll 12
+#pragma GCC unroll 10
   for (int r = 0; r < kRows; ++r) even[r] = odd[r] = _mm512_setzero_ps();
 #pragma GCC unroll 1
   for (int t = 0; t < 16; ++t) {
-    if constexpr (kStream) {
-      const std::byte* ahead = tile + t * kLine + kPrefetch;
-      _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T0);
-      if constexpr (kType == 0) {
-        _mm_prefetch(reinterpret_cast<const char*>(ahead + 64), _MM_HINT_T0);
-      }
+    prefetch(ahead.w);
+    if constexpr (!kHot && kType == 0) prefetch(ahead.w + 64);
+    ahead.w += ahead.w_bytes;
+    if constexpr (kHot) {
+      prefetch(ahead.x);
+      ahead.x += ahead.x_bytes;
     }
     __m512 we, wo;
     load_pair<kType>(tile, t, we, wo);
-#pragma GCC unroll 12
+#pragma GCC unroll 10
     for (int r = 0; r < kRows; ++r) {
       even[r] = _mm512_fmadd_ps(_mm512_set1_ps(x[r * kStepK + 2 * t]), we, even[r]);
       odd[r] = _mm512_fmadd_ps(_mm512_set1_ps(x[r * kStepK + 2 * t + 1]), wo, odd[r]);
     }
   }
-#pragma GCC unroll 12
+#pragma GCC unroll 10
   for (int r = 0; r < kRows; ++r) {
-    float* at = c + r * ldc;
-    _mm512_storeu_ps(at, _mm512_add_ps(_mm512_loadu_ps(at), _mm512_add_ps(even[r], odd[r])));
+    float* at = into.c + r * into.ldc;
+    __m512 sum = _mm512_maskz_loadu_ps(into.keep, at);
+    sum = _mm512_add_ps(sum, _mm512_add_ps(even[r], odd[r]));
+    for (int m = 0; m < into.merges; ++m) {
+      at -= into.level;
+      sum = _mm512_add_ps(_mm512_loadu_ps(at), sum);
+    }
+    _mm512_storeu_ps(at, sum);
   }
 }
 
@@ -73,76 +107,44 @@ void chain_rows(const ChainArgs& a) {
     const float* x = a.x + s * kRows * kStepK;
     const std::byte* w = a.w + s * a.step_bytes;
     for (int p = 0; p < a.panels; ++p) {
-      step<kType, kRows, true>(x, w + p * kTile, a.c + 16 * p, a.ldc);
+      const std::byte* tile = w + p * kTile;
+      step<kType, kRows, false>(x, tile, into(a, s, p), {tile + kPrefetch, kTile / 16});
     }
   }
 }
 
-template <int kType>
-void chain_kernel(const ChainArgs& a) {
-  switch (a.rows) {
-    case 1:
-      return chain_rows<kType, 1>(a);
-    case 2:
-      return chain_rows<kType, 2>(a);
-    case 3:
-      return chain_rows<kType, 3>(a);
-    case 4:
-      return chain_rows<kType, 4>(a);
-    case 5:
-      return chain_rows<kType, 5>(a);
-    case 6:
-      return chain_rows<kType, 6>(a);
-    case 7:
-      return chain_rows<kType, 7>(a);
-    default:
-      return chain_rows<kType, 8>(a);
-  }
-}
-
-/// Twelve rows fill the registers: 24 sums, two weights.
-template <int kRows>
+/// Ten rows: 20 sums, two weights. More rows are no faster on any core seen, fewer neither.
+template <int kType, int kRows>
 void wide_rows(const ChainArgs& a, int64_t panel_bytes) {
-  if (a.next_x != nullptr) {  // comes from L2 or L3 while this call computes
-    for (int64_t i = 0; i < a.steps * kRows * kStepK; i += 16) {
-      _mm_prefetch(reinterpret_cast<const char*>(a.next_x + i), _MM_HINT_T0);
-    }
+  const int64_t pairs = a.steps * a.panels * 16;
+  Ahead ahead{a.w, 0, a.w, 0};
+  if (a.next_w_bytes != 0) ahead = {a.next_w, a.next_w_bytes / pairs, a.w, 0};
+  if (a.next_x != nullptr) {
+    ahead.x = reinterpret_cast<const std::byte*>(a.next_x);
+    ahead.x_bytes = (kRows + 1) * kStepK * 4 / (16 * a.panels);
   }
-  for (int p = 0; p < a.panels; ++p) {
-    for (int64_t s = 0; s < a.steps; ++s) {
-      step<0, kRows, false>(a.x + s * kRows * kStepK, a.w + p * panel_bytes + s * a.step_bytes,
-                            a.c + 16 * p, a.ldc);
+  for (int64_t s = 0; s < a.steps; ++s) {
+    const float* x = a.x + s * kRows * kStepK;
+    const std::byte* w = a.w + s * a.step_bytes;
+    for (int p = 0; p < a.panels; ++p) {
+      step<kType, kRows, true>(x, w + p * panel_bytes, into(a, s, p), ahead);
+      ahead.w += 16 * ahead.w_bytes;
+      ahead.x += 16 * ahead.x_bytes;
     }
   }
 }
 
+constexpr int kMaxRows = 10;
+template <int kType, int kRows = kMaxRows>
+void chain_kernel(const ChainArgs& a) {
+  if (a.rows == kRows) return chain_rows<kType, kRows>(a);
+  if constexpr (kRows > 1) chain_kernel<kType, kRows - 1>(a);
+}
+
+template <int kType, int kRows = kMaxRows>
 void wide_kernel(const ChainArgs& a, int64_t panel_bytes) {
-  switch (a.rows) {
-    case 1:
-      return wide_rows<1>(a, panel_bytes);
-    case 2:
-      return wide_rows<2>(a, panel_bytes);
-    case 3:
-      return wide_rows<3>(a, panel_bytes);
-    case 4:
-      return wide_rows<4>(a, panel_bytes);
-    case 5:
-      return wide_rows<5>(a, panel_bytes);
-    case 6:
-      return wide_rows<6>(a, panel_bytes);
-    case 7:
-      return wide_rows<7>(a, panel_bytes);
-    case 8:
-      return wide_rows<8>(a, panel_bytes);
-    case 9:
-      return wide_rows<9>(a, panel_bytes);
-    case 10:
-      return wide_rows<10>(a, panel_bytes);
-    case 11:
-      return wide_rows<11>(a, panel_bytes);
-    default:
-      return wide_rows<12>(a, panel_bytes);
-  }
+  if (a.rows == kRows) return wide_rows<kType, kRows>(a, panel_bytes);
+  if constexpr (kRows > 1) wide_kernel<kType, kRows - 1>(a, panel_bytes);
 }
 
 template <int kType>
@@ -190,12 +192,13 @@ void transpose_kernel(const std::byte* const* rows, std::byte* out) {
 Kernels make_table() {
   Kernels k;
   k.isa = "avx512";
-  k.max_rows = 8;
-  k.tile_rows = 12;
+  k.max_rows = kMaxRows;
+  k.tile_rows = kMaxRows;
   k.chain[0] = chain_kernel<0>;
   k.chain[1] = chain_kernel<1>;
   k.chain[2] = chain_kernel<2>;
-  k.chain_wide = wide_kernel;
+  k.chain_wide = wide_kernel<0>;
+  k.chain_wide_bf16 = wide_kernel<1>;
   k.expand[1] = expand_kernel<1>;
   k.expand[2] = expand_kernel<2>;
   k.transpose = transpose_kernel;

@@ -46,9 +46,16 @@ void chain_kernel(const ChainArgs& a, int64_t panel_bytes) {
         const float* x = a.x + (s * a.rows + r) * kStep;
         float* c = a.c + r * a.ldc + p * kPanel;
         for (int64_t output = 0; output < kPanel; ++output) {
-          c[output] = step<kType>(c[output], x, tile, output);
+          const float from = a.fresh && s == 0 ? 0.0f : c[output];
+          c[output] = step<kType>(from, x, tile, output);
         }
       }
+    }
+  }
+  for (int m = 0; m < a.merges; ++m) {
+    for (int r = 0; r < a.rows; ++r) {
+      float* c = a.c + r * a.ldc - m * a.level;
+      for (int64_t i = 0; i < a.panels * kPanel; ++i) c[i - a.level] += c[i];
     }
   }
 }
@@ -88,6 +95,7 @@ Kernels make_table() {
   k.chain[1] = chain_stream<1>;
   k.chain[2] = chain_stream<2>;
   k.chain_wide = chain_kernel<0>;
+  k.chain_wide_bf16 = chain_kernel<1>;
   k.expand[1] = expand_kernel<1>;
   k.expand[2] = expand_kernel<2>;
   k.transpose = transpose_kernel;
