@@ -32,6 +32,15 @@ std::vector<Case> cases() {
       {"float32 rounded to bfloat16", B, F, B, 20, {33}, {0}},
       {"tree of three units, one result", B, B, B, 40, {64, 64, 24}, {0, 1, 1}},
       {"tree of five units, two results", B, B, B, 40, {64, 64, 64, 64, 40}, {0, 1, 0, 1, 0}},
+      {"units longer than a piece", B, B, B, 70, {160, 160, 96}, {0, 1, 1}, true},
+      {"float16, units longer than a piece", H, H, H, 70, {160, 90}, {0, 1}},
+      {"eight units, one result",
+       B,
+       B,
+       B,
+       80,
+       {64, 64, 64, 64, 64, 64, 64, 8},
+       {0, 1, 0, 2, 0, 1, 0, 3}},
       {"units of one step", F, F, F, 130, {24, 24, 24, 24}, {0, 1, 0, 2}},
       {"gate and up", B, B, B, 2 * 39, {96}, {0}, true, true, false},
       {"gate and up, float32", F, F, F, 2 * 16, {40}, {0}, false, true},
@@ -146,7 +155,8 @@ TEST(LinearConformance, EveryInstructionSetEqualsTheRule) {
   std::vector<std::unique_ptr<Backend>> backends;
   for (const Variant& v : variants()) backends.push_back(make(v));
   for (const Case& c : cases()) {
-    for (int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 25, 33, 40}) {
+    for (int64_t rows :
+         {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 20, 21, 25, 32, 33, 40}) {
       SCOPED_TRACE(std::string(c.name) + ", rows " + std::to_string(rows));
       const Data d = make_data(c, rows);
       const auto expected = reference(c, d, rows);

@@ -9,6 +9,7 @@
 // The kernels' files are compiled for their instruction set; so that no code of theirs serves
 // another one, they include nothing but this header, intrinsics and headers that keep everything in
 // an anonymous namespace.
+// Length: one table, with the arguments of its entries.
 #pragma once
 
 #include <cstddef>
