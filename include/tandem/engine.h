@@ -26,8 +26,9 @@ struct EngineOptions {
   int world_size = 1;
   int threads = 0;  ///< per rank; 0: cores / world_size, at least 1
   std::string device = "cpu";
-  std::string isa = "auto";    ///< auto | portable | avx2 | avx512 | amx
-  std::string dtype = "auto";  ///< auto (as stored) | float32 | bfloat16 | float16
+  std::string isa = "auto";       ///< auto | portable | avx2 | avx512 | amx
+  std::string dtype = "auto";     ///< auto (as stored) | float32 | bfloat16 | float16
+  std::string quantize = "none";  ///< none (as stored) | int8 | int4: weights, while loading
   std::string kv_cache =
       "auto";  ///< auto (as dtype; int8 where config.json says so) | int8 | bf16 | f16 | f32
   std::string use_mc2 = "auto";  ///< on | off | auto
@@ -79,7 +80,7 @@ struct OpTime {
 
 struct RankReport {
   int64_t peak_rss_bytes = 0;  ///< VmHWM
-  int64_t weight_bytes = 0;    ///< elements of its slices times their type
+  int64_t weight_bytes = 0;    ///< its slices' elements as they are kept
   int64_t macs = 0;            ///< multiply-adds of its matmuls so far
   std::vector<OpTime> ops;     ///< with EngineOptions::time_ops; together the whole time
   int64_t prefill_passes = 0, decode_passes = 0;  ///< likewise
@@ -88,6 +89,7 @@ struct RankReport {
 struct EngineInfo {
   std::string family, device, isa, dtype;
   std::string kv_cache;  ///< type of cached keys and values, spelled as dtype
+  std::string quantize;  ///< of the blocks' linears: none, int8, int4 ... or mixed
   int world_size = 1;
   int threads = 1;
   int64_t vocab_size = 0;

@@ -66,8 +66,18 @@ void check_source(const LinearSource& source) {
   const int64_t k = std::accumulate(source.units.begin(), source.units.end(), int64_t{0});
   for (const WeightRows& part : source.weight) {
     equal("pack_linear", "weight.cols", part.cols, k);
-    require(is_activation(part.dtype), "pack_linear", "weight.dtype",
-            static_cast<int64_t>(part.dtype), 0);
+    if (is_quantized(part.format)) {
+      require(part.rows == 0 || part.scale != nullptr, "pack_linear", "weight.scale", 0, 1);
+      require(part.rows == 0 || (part.min != nullptr) == has_min(part.format), "pack_linear",
+              "weight.min", 0, 1);
+    } else {
+      require(is_activation(part.dtype), "pack_linear", "weight.dtype",
+              static_cast<int64_t>(part.dtype), 0);
+    }
+    const bool quantized = is_quantized(part.format) || is_quantized(source.quantize);
+    const WeightRows& first = source.weight.front();
+    equal("pack_linear", "parts that are quantized", quantized ? 1 : 0,
+          is_quantized(first.format) || is_quantized(source.quantize) ? 1 : 0);
   }
   for (int64_t unit : source.units) require(unit > 0, "pack_linear", "a unit", unit, 1);
   equal("pack_linear", "tree.leaves", source.tree.leaves(),

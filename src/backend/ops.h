@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend/buffer.h"
+#include "backend/linear_source.h"
 #include "tensor/tree_program.h"
 
 namespace tandem {
@@ -20,35 +21,6 @@ class RopeTables;
 class DeviceBatch;
 
 // ---- what is given once ----
-
-/// Rows of a weight as they lie in host memory (a mapped file): `rows` rows of `cols` elements,
-/// each row `row_stride` elements after the one before. `cols` may be a slice of a longer stored
-/// row.
-struct WeightRows {
-  const std::byte* data = nullptr;
-  DType dtype = DType::kF32;
-  int64_t rows = 0;
-  int64_t cols = 0;
-  int64_t row_stride = 0;
-};
-
-/// A linear layer's weight [N, K] and bias [N], as one bundle, before packing.
-struct LinearSource {
-  /// Stacked row blocks: their rows add up to N, each has K columns.
-  std::vector<WeightRows> weight;
-  /// Bias, N values (rows * cols of its parts) or none (empty), in order of the weight's rows; any
-  /// stored type, kept as float32.
-  std::vector<WeightRows> bias;
-  /// Type that the packed weight has: float32 keeps the stored type, a 16-bit --dtype rounds to it.
-  DType compute = DType::kF32;
-  /// How K is cut into units (sum = K); each unit is one chain, zero-padded to a multiple of kStep.
-  std::vector<int64_t> units;
-  /// How the units' sums are added. single() when there is one unit.
-  TreeProgram tree = TreeProgram::single();
-  /// Output features 2j and 2j+1 of panel pairs are gate and up: `weight` is [gate rows..., up
-  /// rows...], both halves of equal N/2, and the op's result is silu(gate) * up with N/2 columns.
-  bool gate_up = false;
-};
 
 struct KvCacheSpec {
   int64_t layers = 0;

@@ -177,6 +177,7 @@ void add_bench(CLI::App& app) {
   command->add_option("--isa", engine.isa, "auto, portable, avx2, avx512 or amx");
   command->add_option("--dtype", engine.dtype, "auto, float32, bfloat16 or float16");
   command->add_option("--kv_cache", engine.kv_cache, "auto, int8, bf16, f16 or f32");
+  command->add_option("--quantize", engine.quantize, "none, int8 or int4");
   command->add_option("--prefill_chunk", engine.prefill_chunk, "Prompt tokens per pass");
   command->add_option("--use_mc2", engine.use_mc2, "on, off or auto");
   command->add_option("--prompt", options->prompt, "Prompt tokens per sequence");

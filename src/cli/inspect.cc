@@ -40,6 +40,7 @@ void add_inspect(CLI::App& app) {
     std::string folder;
     int world_size = 1;
     std::string kv_cache = "auto";
+    std::string quantize = "none";
     bool json = false;
   };
   auto options = std::make_shared<Options>();
@@ -48,9 +49,11 @@ void add_inspect(CLI::App& app) {
   command->add_option("DIR,--model_path", options->folder, "Hugging Face folder")->required();
   command->add_option("--world_size", options->world_size, "ranks");
   command->add_option("--kv_cache", options->kv_cache, "auto, int8, bf16, f16 or f32");
+  command->add_option("--quantize", options->quantize, "weights: none (as stored), int8 or int4");
   command->add_flag("--json", options->json, "result as JSON on stdout");
   command->callback([options] {
-    const std::string text = inspect_json(options->folder, options->world_size, options->kv_cache);
+    const std::string text =
+        inspect_json(options->folder, options->world_size, options->kv_cache, options->quantize);
     if (options->json) {
       fmt::print("{}\n", text);
     } else {

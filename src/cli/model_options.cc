@@ -40,6 +40,7 @@ void add_engine_options(CLI::App& command, ModelOptions& o) {
   command.add_option("--kv_cache", e.kv_cache,
                      "type of cached keys and values: auto (as --dtype; int8 where the checkpoint "
                      "asks for it), int8, bf16, f16 or f32");
+  command.add_option("--quantize", e.quantize, "weights: none (as stored), int8 or int4");
   command.add_option("--max_seq_len", e.max_seq_len, "prompt + output of one sequence")
       ->default_str("the model's limit")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));

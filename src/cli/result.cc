@@ -44,6 +44,7 @@ Json::Object result_json(Engine& engine, const Request& request, const RequestRe
   out.emplace_back("isa", info.isa);
   out.emplace_back("dtype", info.dtype);
   out.emplace_back("kv_cache", info.kv_cache);
+  out.emplace_back("quantize", info.quantize);
   out.emplace_back("timing", timing_json(info, request, result));
   Json::Array rss, weights, macs;
   for (const RankReport& report : engine.report()) {

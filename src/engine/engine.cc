@@ -123,6 +123,7 @@ void EngineImpl::fill_info(const EngineOptions& options, const LoadPlan& plan,
   info_.device = options.device;
   info_.dtype = dtype_name(plan.setup.decoder.compute);
   info_.kv_cache = dtype_name(plan.setup.decoder.cache);
+  info_.quantize = plan.forms.name();
   info_.world_size = options.world_size;
   info_.threads = plan.setup.threads;
   info_.vocab_size = checkpoint.spec.vocab;

@@ -37,7 +37,7 @@ std::string tokenizer_of(const std::string& folder) {
 }  // namespace
 
 std::string inspect_json(const std::string& folder, int world_size, const std::string& kv_cache,
-                         const Families& families) {
+                         const std::string& quantize, const Families& families) {
   if (world_size < 1 || world_size > 1024)
     bad_input("--world_size is {}; expected 1 to 1024", world_size);
   const auto checkpoint = Checkpoint::open(folder, families);
@@ -45,9 +45,11 @@ std::string inspect_json(const std::string& folder, int world_size, const std::s
   const DType stored = checkpoint->weights->stored_dtype();
   const DType cache = cache_type(kv_cache, spec, stored);
   const ModelSplit split = split_model(spec, world_size);
+  const WeightForms forms =
+      checkpoint->weights->forms(stored, weight_format(quantize, *checkpoint));
   Json::Array ranks;
   for (int r = 0; r < world_size; ++r) {
-    const Shard s = shard_of(spec, split, r, stored, cache);
+    const Shard s = shard_of(spec, split, r, forms, cache);
     Json::Object rank;
     rank.reserve(8);
     rank.emplace_back("query_heads", range_json(s.q_heads));
@@ -67,6 +69,7 @@ std::string inspect_json(const std::string& folder, int world_size, const std::s
   out.emplace_back("parameters", parameter_count(spec));
   out.emplace_back("dtype", std::string(dtype_name(stored)));
   out.emplace_back("kv_cache", std::string(dtype_name(cache)));
+  out.emplace_back("quantize", std::string(forms.name()));
   out.emplace_back("tokenizer", tokenizer_of(folder));
   out.emplace_back("hidden_size", spec.hidden);
   out.emplace_back("layers", spec.layers);

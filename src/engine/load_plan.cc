@@ -65,11 +65,11 @@ struct Needs {
   int64_t weights = 0;
   int64_t page = 0;
 };
-Needs needs(const ModelSpec& spec, int ranks, DType weight, DType cache) {
+Needs needs(const ModelSpec& spec, int ranks, const WeightForms& forms, DType cache) {
   const ModelSplit split = split_model(spec, ranks);
   Needs out;
   for (int r = 0; r < ranks; ++r) {
-    const Shard shard = shard_of(spec, split, r, weight, cache);
+    const Shard shard = shard_of(spec, split, r, forms, cache);
     out.weights += shard.weight_bytes;
     out.page += shard.kv_bytes_per_token * kKeyBlock;
   }
@@ -110,6 +110,15 @@ DType cache_type(const std::string& kv_cache, const ModelSpec& spec, DType compu
   bad_input("--kv_cache is \"{}\"; expected auto, int8, bf16, f16 or f32", kv_cache);
 }
 
+WeightFormat weight_format(const std::string& option, const Checkpoint&) {
+  if (option == "int4") return kBestInt4;
+  using enum WeightFormat;
+  for (WeightFormat format : {kFloat, kInt8, kInt4, kInt4Min}) {
+    if (option == format_name(format)) return format;
+  }
+  bad_input("--quantize is \"{}\"; expected none, int8 or int4", option);
+}
+
 LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint) {
   check_options(options);
   const ModelSpec& spec = checkpoint.spec;
@@ -128,12 +137,12 @@ LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint) {
   setup.time_ops = options.time_ops;
   setup.decoder.compute = activation_type(options, checkpoint);
   setup.decoder.cache = cache_type(options.kv_cache, spec, setup.decoder.compute);
-  const DType weight = setup.decoder.compute == DType::kF32 ? checkpoint.weights->stored_dtype()
-                                                            : setup.decoder.compute;
+  setup.decoder.quantize = weight_format(options.quantize, checkpoint);
+  plan.forms = checkpoint.weights->forms(setup.decoder.compute, setup.decoder.quantize);
 
   plan.scheduler.max_batch = options.max_batch;
   plan.scheduler.max_seq_len = sequence_limit(options, spec);
-  plan_cache(options, needs(spec, options.world_size, weight, setup.decoder.cache), plan);
+  plan_cache(options, needs(spec, options.world_size, plan.forms, setup.decoder.cache), plan);
   const int64_t chunk = options.prefill_chunk == 0 ? kMaxChunk : options.prefill_chunk;
   plan.scheduler.prefill_chunk = std::min({chunk, kMaxChunk, plan.scheduler.max_seq_len});
   plan.scheduler.blocks = setup.decoder.blocks;

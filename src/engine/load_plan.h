@@ -10,6 +10,7 @@ namespace tandem {
 struct LoadPlan {
   RankSetup setup;
   SchedulerOptions scheduler;
+  WeightForms forms;
   std::vector<std::string> notes;
 };
 
@@ -20,6 +21,10 @@ LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint);
 /// What --kv_cache comes to: "auto" is the type of the activations, or int8 where the checkpoint
 /// asks for it. Throws Error(kBadInput).
 DType cache_type(const std::string& kv_cache, const ModelSpec& spec, DType compute);
+
+/// What --quantize asks for. Throws Error(kBadInput) for another word.
+WeightFormat weight_format(const std::string& option, const Checkpoint& checkpoint);
+
 /// generation_config.json's sampling: without do_sample greedy; else its keys with transformers'
 /// defaults (top_k 50).
 SamplingParams default_sampling(const HfFolder& folder);

@@ -81,7 +81,8 @@ RankModel::RankModel(RankContext& ranks, const RankSetup& setup,
     : ranks_(ranks),
       checkpoint_(std::move(checkpoint)),
       split_(split_model(checkpoint_->spec, ranks.size())),
-      shard_(shard_of(checkpoint_->spec, split_, ranks.rank(), setup.decoder.compute,
+      shard_(shard_of(checkpoint_->spec, split_, ranks.rank(),
+                      checkpoint_->weights->forms(setup.decoder.compute, setup.decoder.quantize),
                       setup.decoder.cache)) {
   BackendOptions options;
   options.device = setup.device;
@@ -96,9 +97,9 @@ RankModel::RankModel(RankContext& ranks, const RankSetup& setup,
   const std::chrono::milliseconds limit(static_cast<int64_t>(setup.time_limit_s * 1000));
   self_test(ranks_.host(), *comm_, *backend_, spec, limit);
   ParallelContext parallel{backend_.get(), comm_.get(), ranks_.rank(), ranks_.size(), {}, nullptr};
-  const Mc2Decision mc2 = decide_mc2(
-      ranks_.host(), parallel, setup.mc2,
-      {split_.ff, checkpoint_->spec.hidden, setup.decoder.compute, setup.decoder.max_rows});
+  const Mc2Decision mc2 = decide_mc2(ranks_.host(), parallel, setup.mc2,
+                                     {split_.ff, checkpoint_->spec.hidden, setup.decoder.compute,
+                                      setup.decoder.max_rows, setup.decoder.quantize});
   parallel.mc2 = mc2.schedule;
   if (setup.time_ops) clock_ = std::make_unique<OpClock>();
   parallel.clock = clock_.get();

@@ -13,6 +13,7 @@ std::vector<std::byte> encode_setup(const RankSetup& s) {
   o.emplace_back("threads", s.threads);
   o.emplace_back("compute", static_cast<int>(s.decoder.compute));
   o.emplace_back("cache", static_cast<int>(s.decoder.cache));
+  o.emplace_back("quantize", static_cast<int>(s.decoder.quantize));
   o.emplace_back("blocks", s.decoder.blocks);
   o.emplace_back("max_rows", s.decoder.max_rows);
   o.emplace_back("max_logit_rows", s.decoder.max_logit_rows);
@@ -37,6 +38,7 @@ RankSetup decode_setup(const std::vector<std::byte>& bytes) {
   s.threads = static_cast<int>(r.integer("threads", 1, 4096));
   s.decoder.compute = static_cast<DType>(r.integer("compute", 0, 2));
   s.decoder.cache = static_cast<DType>(r.integer("cache", 0, 3));
+  s.decoder.quantize = static_cast<WeightFormat>(r.integer("quantize", 0, kWeightFormats - 1));
   s.decoder.blocks = r.integer("blocks", 1, kAny);
   s.decoder.max_rows = r.integer("max_rows", 1, kAny);
   s.decoder.max_logit_rows = r.integer("max_logit_rows", 1, kAny);

@@ -146,8 +146,10 @@ Decoder::Decoder(const ModelSpec& spec, const ModelSplit& split, const ModelWeig
                  const ParallelContext& context, const DecoderOptions& options,
                  const std::function<void(double)>& loaded)
     : impl_(std::make_unique<Impl>(spec, context, options)) {
-  const Shard shard = shard_of(spec, split, context.rank, options.compute, options.cache);
-  const LoadContext load{spec, split, shard, weights, impl_->context, options.compute};
+  const Shard shard = shard_of(spec, split, context.rank,
+                               weights.forms(options.compute, options.quantize), options.cache);
+  const LoadContext load{spec,           split,           shard,           weights,
+                         impl_->context, options.compute, options.quantize};
   auto table = load_vocabulary(load, WeightRole::kEmbedding);
   if (spec.block) {
     impl_->family =

@@ -16,9 +16,10 @@ namespace tandem {
 struct DecoderOptions {
   DType compute = DType::kBF16;  ///< activations; weights as LinearSource::compute says
   DType cache = DType::kBF16;
-  int64_t blocks = 0;          ///< KV pages
-  int64_t max_rows = 0;        ///< rows of a step
-  int64_t max_logit_rows = 0;  ///< rows whose logits are gathered at a time
+  WeightFormat quantize = WeightFormat::kFloat;  ///< floating point linears, when packed
+  int64_t blocks = 0;                            ///< KV pages
+  int64_t max_rows = 0;                          ///< rows of a step
+  int64_t max_logit_rows = 0;                    ///< rows whose logits are gathered at a time
 };
 
 class Decoder {

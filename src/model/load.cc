@@ -23,6 +23,7 @@ LinearSource row_source(const LoadContext& c, const WeightRule& rule, int64_t la
   const Range run = split.runs[static_cast<size_t>(c.parallel.rank)];
   LinearSource source;
   source.compute = c.compute;
+  source.quantize = c.quantize;
   const int64_t outputs = dim_size(c.spec, sides_of(rule).out);
   source.weight.push_back(c.weights.slice(rule, layer, {0, outputs}, split.units.elements(run)));
   for (int64_t u = run.begin; u < run.end; ++u)
@@ -87,6 +88,7 @@ void add_rows(const LoadContext& c, const WeightRule& rule, int64_t layer, Range
 LinearSource column_source(const LoadContext& c, int64_t inputs) {
   LinearSource source;
   source.compute = c.compute;
+  source.quantize = c.quantize;
   source.units = {inputs};
   return source;
 }
@@ -135,6 +137,7 @@ std::unique_ptr<PackedVector> load_vector(const LoadContext& c, WeightRole role,
 
 std::shared_ptr<PackedLinear> load_vocabulary(const LoadContext& c, WeightRole role) {
   LinearSource source = column_source(c, c.spec.hidden);
+  source.quantize = vocabulary_form(c.quantize);
   const WeightRule& rule = rule_of(c, role);
   source.weight.push_back(c.weights.slice(rule, 0, c.shard.vocab_rows, {0, c.spec.hidden}));
   auto packed = pack_vocabulary(*c.parallel.backend, source);

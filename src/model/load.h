@@ -16,6 +16,7 @@ struct LoadContext {
   const ModelWeights& weights;
   const ParallelContext& parallel;
   DType compute;
+  WeightFormat quantize;  ///< of floating point linears; embedding and head: int8
 };
 
 std::unique_ptr<Block> load_block(const LoadContext& context, int64_t layer);

@@ -30,22 +30,78 @@ int64_t held(const ModelSpec& spec, const Shard& shard, Dim dim) {
   }
 }
 
-/// Elements of the weights (biases included) of a rank.
-int64_t shard_elements(const ModelSpec& spec, const Shard& shard) {
-  int64_t elements = 0;
-  for (const WeightRule& rule : spec.weights) {
-    const Sides sides = sides_of(rule);
-    const Split split = split_of(rule);
-    const int64_t out =
-        split == Split::kOutFeatures ? held(spec, shard, sides.out) : dim_size(spec, sides.out);
-    const int64_t in =
-        split == Split::kInFeatures ? held(spec, shard, sides.in) : dim_size(spec, sides.in);
-    elements += (out * in + (rule.bias ? out : 0)) * (per_layer(rule.name) ? spec.layers : 1);
+/// Which elements of a weight a rank has, by the units of its input side.
+struct HeldWeight {
+  int64_t out = 1;
+  Units in_units;
+  Range in_run;  ///< units
+  int64_t elements() const { return out * in_units.elements(in_run).size(); }
+};
+
+HeldWeight held_weight(const ModelSpec& spec, const ModelSplit& split, const Shard& shard,
+                       const WeightRule& rule) {
+  const Sides sides = sides_of(rule);
+  const Split how = split_of(rule);
+  HeldWeight weight;
+  weight.out =
+      how == Split::kOutFeatures ? held(spec, shard, sides.out) : dim_size(spec, sides.out);
+  if (how == Split::kInFeatures) {
+    const DimSplit in = dim_split(spec, split, sides.in);
+    weight.in_units = in.units;
+    weight.in_run = in.runs[static_cast<size_t>(shard.rank)];
+  } else {
+    const int64_t size = dim_size(spec, sides.in);
+    weight.in_units = {size, size};
+    weight.in_run = {0, 1};
   }
-  return elements;
+  return weight;
+}
+
+int64_t bytes_of(const HeldWeight& weight, WeightFormat format, DType type) {
+  if (!is_quantized(format)) return weight.elements() * dtype_bytes(type);
+  int64_t groups = 0;
+  for (int64_t u = weight.in_run.begin; u < weight.in_run.end; ++u)
+    groups += ceil_div(weight.in_units.elements({u, u + 1}).size(), kQuantGroup);
+  return weight.out * groups * group_bytes(format);
+}
+
+/// Bytes of the weights (biases included) of a rank as they are kept.
+int64_t shard_bytes(const ModelSpec& spec, const ModelSplit& split, const Shard& shard,
+                    const WeightForms& forms) {
+  int64_t bytes = 0;
+  for (const WeightRule& rule : spec.weights) {
+    const HeldWeight weight = held_weight(spec, split, shard, rule);
+    const int64_t layers = per_layer(rule.name) ? spec.layers : 1;
+    for (int64_t layer = 0; layer < layers; ++layer)
+      bytes += bytes_of(weight, forms.of(rule, layer), forms.type);
+    if (rule.bias) bytes += layers * weight.out * dtype_bytes(forms.type);
+  }
+  return bytes;
+}
+
+bool of_the_vocabulary(const WeightRule& rule) {
+  return rule.role == WeightRole::kEmbedding || rule.role == WeightRole::kHead;
 }
 
 }  // namespace
+
+WeightFormat WeightForms::of(const WeightRule& rule, int64_t layer) const {
+  const auto found = stored.find({&rule, layer});
+  if (found != stored.end()) return found->second;
+  if (sides_of(rule).in == Dim::kNone) return WeightFormat::kFloat;  // a vector
+  return of_the_vocabulary(rule) ? vocabulary_form(quantize) : quantize;
+}
+
+std::string_view WeightForms::name() const {
+  if (stored.empty()) return format_name(quantize);
+  WeightFormat blocks = WeightFormat::kFloat;
+  for (const auto& [weight, format] : stored) {
+    if (of_the_vocabulary(*weight.first)) continue;
+    if (is_quantized(blocks) && format != blocks) return "mixed";
+    blocks = format;
+  }
+  return format_name(is_quantized(blocks) ? blocks : stored.begin()->second);
+}
 
 ModelSplit split_model(const ModelSpec& spec, int ranks) {
   ModelSplit split;
@@ -67,11 +123,12 @@ DimSplit dim_split(const ModelSpec& spec, const ModelSplit& split, Dim dim) {
   return {split.hidden, split.hidden_runs};
 }
 
-Shard shard_of(const ModelSpec& spec, const ModelSplit& split, int rank, DType weight,
+Shard shard_of(const ModelSpec& spec, const ModelSplit& split, int rank, const WeightForms& forms,
                DType cache) {
   const auto r = static_cast<size_t>(rank);
   const int64_t group = spec.q_heads / spec.kv_heads;
   Shard shard;
+  shard.rank = rank;
   shard.q_heads = split.heads[r];
   if (shard.q_heads.size() > 0) {
     shard.kv_heads = {shard.q_heads.begin / group, ceil_div(shard.q_heads.end, group)};
@@ -84,20 +141,21 @@ Shard shard_of(const ModelSpec& spec, const ModelSplit& split, int rank, DType w
     const int64_t end = std::min((kv + 1) * group, shard.q_heads.end);
     shard.segments.push_back({kv - shard.kv_heads.begin, begin - shard.q_heads.begin, end - begin});
   }
-  shard.weight_bytes = dtype_bytes(weight) * shard_elements(spec, shard);
+  shard.weight_bytes = shard_bytes(spec, split, shard, forms);
   shard.kv_bytes_per_token =
       2 * spec.layers * shard.kv_heads.size() * cache_bytes(cache, spec.head_dim);
   return shard;
 }
 
 int64_t parameter_count(const ModelSpec& spec) {
-  Shard whole;
-  whole.q_heads = {0, spec.q_heads};
-  whole.kv_heads = {0, spec.kv_heads};
-  whole.ff_columns = {0, spec.ff};
-  whole.vocab_rows = {0, spec.vocab};
-  whole.hidden_columns = {0, spec.hidden};
-  return shard_elements(spec, whole);
+  int64_t count = 0;
+  for (const WeightRule& rule : spec.weights) {
+    const Sides sides = sides_of(rule);
+    const int64_t out = dim_size(spec, sides.out);
+    const int64_t one = out * dim_size(spec, sides.in) + (rule.bias ? out : 0);
+    count += one * (per_layer(rule.name) ? spec.layers : 1);
+  }
+  return count;
 }
 
 }  // namespace tandem

@@ -89,6 +89,13 @@ DType ModelWeights::stored_dtype() const {
       tensor(rule == nullptr ? *spec_.rule(WeightRole::kEmbedding) : *rule, 0, false));
 }
 
+WeightForms ModelWeights::forms(DType compute, WeightFormat quantize) const {
+  WeightForms forms;
+  forms.type = compute == DType::kF32 ? stored_dtype() : compute;
+  forms.quantize = quantize;
+  return forms;
+}
+
 const StoredTensor& ModelWeights::tensor(const WeightRule& rule, int64_t layer, bool bias) const {
   const auto found = bound_.find({&rule, layer, bias});
   TANDEM_CHECK(found != bound_.end());

@@ -23,6 +23,10 @@ class ModelWeights {
   /// The stored type of most weights: what --dtype auto means.
   DType stored_dtype() const;
 
+  /// How the weights are kept when packed: those in floating point as `compute` says
+  /// (LinearSource::compute) or quantized.
+  WeightForms forms(DType compute, WeightFormat quantize) const;
+
   /// Rows [rows) and columns [cols) of a weight. The rule is one of the spec's.
   WeightRows slice(const WeightRule& rule, int64_t layer, Range rows, Range cols) const;
   /// Elements [range) of a vector: a norm ...

@@ -70,6 +70,7 @@ class Trial {
     source.units = own_units(context, shape);
     source.tree = local_tree(shape.units.count(), run);
     source.compute = shape.compute;
+    source.quantize = shape.quantize;
     const int64_t k = shape.units.elements(run).size();
     zeros_.resize(static_cast<size_t>(k * dtype_bytes(shape.compute)));
     // One row of zeros stands for all of them.
@@ -152,14 +153,11 @@ LinearSource output_features(const LinearSource& source, Range range) {
   LinearSource part = source;
   part.weight.clear();
   int64_t first = 0;
-  for (WeightRows block : source.weight) {
+  for (const WeightRows& block : source.weight) {
     const int64_t begin = std::max(range.begin, first);
     const int64_t end = std::min(range.end, first + block.rows);
     if (begin < end) {
-      WeightRows rows = block;
-      rows.data += (begin - first) * block.row_stride * dtype_bytes(block.dtype);
-      rows.rows = end - begin;
-      part.weight.push_back(rows);
+      part.weight.push_back(block.slice(begin - first, end - begin));
     }
     first += block.rows;
   }

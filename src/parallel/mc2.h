@@ -31,6 +31,7 @@ struct Mc2Shape {
   int64_t out_features = 0;
   DType compute = DType::kF32;
   int64_t max_rows = 1;  ///< rows of a prefill chunk
+  WeightFormat quantize = WeightFormat::kFloat;
 };
 
 struct Mc2Decision {

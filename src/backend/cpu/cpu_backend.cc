@@ -50,7 +50,10 @@ std::unique_ptr<Backend> make_cpu_backend(const BackendOptions& options) {
 }
 
 CpuBackend::CpuBackend(const Kernels& kernels, const ThreadPool::Options& threads)
-    : kernels_(kernels), pool_(threads), scratch_(static_cast<size_t>(threads.threads)) {}
+    : kernels_(kernels),
+      quant_kernels_(quant_kernels_of(kernels.isa)),
+      pool_(threads),
+      scratch_(static_cast<size_t>(threads.threads)) {}
 
 std::unique_ptr<Buffer> CpuBackend::allocate(size_t bytes) { return make_host_memory(bytes); }
 
@@ -72,6 +75,9 @@ void CpuBackend::download(const Matrix& from, std::span<std::byte> to) {
 
 std::unique_ptr<PackedLinear> CpuBackend::pack_linear(const LinearSource& source) {
   check_source(source);
+  bool quantized = is_quantized(source.quantize);
+  for (const WeightRows& part : source.weight) quantized |= is_quantized(part.format);
+  if (quantized) return std::make_unique<CpuQuantizedLinear>(source, kernels_, pool_);
   return std::make_unique<CpuPackedLinear>(source, kernels_, pool_);
 }
 

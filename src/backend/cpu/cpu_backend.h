@@ -11,6 +11,7 @@
 #include "backend/cpu/kv_cache.h"
 #include "backend/cpu/linear_tiles.h"
 #include "backend/cpu/packed_linear.h"
+#include "backend/cpu/packed_quantized.h"
 #include "backend/cpu/storage.h"
 #include "base/thread_pool.h"
 
@@ -55,12 +56,14 @@ class CpuBackend final : public Backend {
   void linear_few_rows(const LinearArgs& args, const CpuPackedLinear& weight);
   void linear_many_rows(const LinearArgs& args, const CpuPackedLinear& weight);
   void linear_tiles(const LinearArgs& args, const CpuPackedLinear& weight);
+  void linear_quantized(const LinearArgs& args, const CpuQuantizedLinear& weight);
   /// Runs fn(begin, end) over items [0, count): on the caller when `work` (about: floats touched)
   /// is too little for a meeting of the threads, else shared out.
   template <typename F>
   void for_each(int64_t count, int64_t work, F fn);
 
   const Kernels& kernels_;
+  const QuantKernels& quant_kernels_;
   ThreadPool pool_;
   std::vector<Scratch> scratch_;  ///< one per thread
   Scratch shared_;                ///< written by all threads in turn, read by all

@@ -20,6 +20,7 @@ class CpuLinear : public PackedLinear {
 
   /// Row `n` of the source, widened to float32: k() values.
   virtual void read_row(int64_t n, float* out) const = 0;
+  virtual bool quantized() const { return false; }
 
   int64_t k() const { return k_; }  ///< without padding
   bool gate_up() const { return gate_up_; }

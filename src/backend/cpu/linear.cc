@@ -244,10 +244,14 @@ void CpuBackend::linear_many_rows(const LinearArgs& args, const CpuPackedLinear&
 }
 
 void CpuBackend::linear(const LinearArgs& args) {
-  const auto& weight = static_cast<const CpuPackedLinear&>(*args.weight);
-  check_args(args, weight.gate_up());
-  if (args.in.rows == 0 || weight.out_features() == 0) return;
-  macs_ += args.in.rows * weight.out_features() * weight.k();
+  const auto& any = static_cast<const CpuLinear&>(*args.weight);
+  check_args(args, any.gate_up());
+  if (args.in.rows == 0 || any.out_features() == 0) return;
+  macs_ += args.in.rows * any.out_features() * any.k();
+  if (any.quantized()) {
+    return linear_quantized(args, static_cast<const CpuQuantizedLinear&>(any));
+  }
+  const auto& weight = static_cast<const CpuPackedLinear&>(any);
   if (tiles_serve(kernels_, args, weight)) {
     linear_tiles(args, weight);
   } else if (args.in.rows <= kernels_.max_rows) {
