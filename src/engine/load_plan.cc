@@ -116,7 +116,7 @@ WeightFormat weight_format(const std::string& option, const Checkpoint&) {
   for (WeightFormat format : {kFloat, kInt8, kInt4, kInt4Min}) {
     if (option == format_name(format)) return format;
   }
-  bad_input("--quantize is \"{}\"; expected none, int8 or int4", option);
+  bad_input("--quantize is \"{}\"; expected none, int8, int4, int4_symmetric or int4_min", option);
 }
 
 LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint) {
