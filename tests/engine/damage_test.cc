@@ -49,7 +49,7 @@ TEST(Damage, NanInTheLogitsNamesTheFirstBadLayer) {
 std::string verified_step(const std::string& path, const std::string& other) {
   RankSetup setup;
   setup.isa = "portable";
-  setup.decoder = {DType::kF32, DType::kF32, 4, 64, 1};
+  setup.decoder = {DType::kF32, DType::kF32, WeightFormat::kFloat, 4, 64, 1};
   StepPlan plan;
   plan.step = 1;
   plan.verify = true;

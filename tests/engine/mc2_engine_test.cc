@@ -38,7 +38,7 @@ Outcome run(const std::string& path, int size, Mc2Mode mode) {
   RankSetup setup;
   setup.model_path = path;
   setup.isa = "portable";
-  setup.decoder = {DType::kBF16, DType::kBF16, 4, 64, 1};
+  setup.decoder = {DType::kBF16, DType::kBF16, WeightFormat::kFloat, 4, 64, 1};
   setup.mc2 = mode;
   Outcome outcome;
   const WorkerBody body = [&](RankContext& rank) {
