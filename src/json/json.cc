@@ -259,6 +259,11 @@ std::string JsonReader::where(std::string_view key) const {
   return fmt::format("{}: {}{}{}", name_, path_, path_.empty() ? "" : ".", key);
 }
 
+bool JsonReader::is_null(std::string_view key) const {
+  const Json* value = value_.find(key);
+  return value != nullptr && value->is_null();
+}
+
 bool JsonReader::has(std::string_view key) const {
   const Json* value = value_.find(key);
   return value != nullptr && !value->is_null();

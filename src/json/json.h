@@ -103,7 +103,8 @@ class JsonReader {
   /// it is not copied and must outlive this.
   JsonReader(const Json& value, std::string name, std::string path = "");
 
-  bool has(std::string_view key) const;  ///< present and not null
+  bool has(std::string_view key) const;      ///< present and not null
+  bool is_null(std::string_view key) const;  ///< present and null
   const Json& get(std::string_view key) const;
 
   int64_t integer(std::string_view key, int64_t min, int64_t max) const;

@@ -142,7 +142,10 @@ void set_bias(ModelSpec& spec, std::initializer_list<WeightRole> roles) {
 }
 
 void set_window(ModelSpec& spec, const JsonReader& config, int64_t first_layer) {
-  const int64_t window = config.integer_or("sliding_window", 0, 1, kMaxPositions);
+  constexpr int64_t kAbsent = 4096;
+  const int64_t window = config.is_null("sliding_window")
+                             ? 0
+                             : config.integer_or("sliding_window", kAbsent, 1, kMaxPositions);
   if (!config.has("layer_types")) {
     for (int64_t i = first_layer; i < spec.layers; ++i)
       spec.window[static_cast<size_t>(i)] = window;
@@ -163,27 +166,31 @@ void set_window(ModelSpec& spec, const JsonReader& config, int64_t first_layer) 
   }
 }
 
-ModelSpec llama_like_spec(const JsonReader& config, const std::string& family) {
+ModelSpec llama_like_spec(const JsonReader& config, const std::string& family,
+                          const FamilyDefaults& defaults) {
   ModelSpec spec;
   spec.family = family;
   spec.hidden = config.integer("hidden_size", 1, kMaxSize);
   spec.layers = config.integer("num_hidden_layers", 1, 4096);
   spec.q_heads = config.integer("num_attention_heads", 1, 65536);
-  spec.kv_heads = config.integer_or("num_key_value_heads", spec.q_heads, 1, 65536);
+  spec.kv_heads = config.integer_or(
+      "num_key_value_heads", defaults.kv_heads == 0 ? spec.q_heads : defaults.kv_heads, 1, 65536);
   spec.ff = config.integer("intermediate_size", 1, kMaxSize);
   spec.vocab = config.integer("vocab_size", 1, kMaxSize);
-  spec.max_positions = config.integer_or("max_position_embeddings", 2048, 1, kMaxPositions);
+  spec.max_positions =
+      config.integer_or("max_position_embeddings", defaults.max_positions, 1, kMaxPositions);
   spec.norm_eps = config.number_or("rms_norm_eps", 1e-6, 0, 1);
   spec.tied = config.boolean_or("tie_word_embeddings", false);
   if (spec.q_heads % spec.kv_heads != 0) {
     bad_input("{} is {}; it must divide num_attention_heads ({})",
               config.where("num_key_value_heads"), spec.kv_heads, spec.q_heads);
   }
-  if (!config.has("head_dim") && spec.hidden % spec.q_heads != 0) {
+  if (!config.has("head_dim") && defaults.head_dim == 0 && spec.hidden % spec.q_heads != 0) {
     bad_input("{} is {}; without head_dim it must be a multiple of num_attention_heads ({})",
               config.where("hidden_size"), spec.hidden, spec.q_heads);
   }
-  spec.head_dim = config.integer_or("head_dim", spec.hidden / spec.q_heads, 2, 4096);
+  spec.head_dim = config.integer_or(
+      "head_dim", defaults.head_dim == 0 ? spec.hidden / spec.q_heads : defaults.head_dim, 2, 4096);
   if (spec.head_dim % 2 != 0)
     bad_input("{}: head_dim is {}; it must be even", config.where("head_dim"), spec.head_dim);
   require_silu(config, "hidden_act");

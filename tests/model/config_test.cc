@@ -48,6 +48,23 @@ TEST(WindowOfLayers, FollowsTheSwitchThenTheListThenTheFirstLayer) {
               HasSubstr("layer 1 is \"linear_attention\""));
 }
 
+TEST(KeysThatAreNotThere, MeanWhatTransformersTakes) {
+  const std::string sizes = R"("hidden_size": 256, "num_hidden_layers": 2, "intermediate_size": 96,
+                               "vocab_size": 100, "num_attention_heads": 16)";
+  const std::string mistral = R"({"architectures": ["MistralForCausalLM"], )" + sizes;
+  EXPECT_EQ(spec_of(mistral + "}").kv_heads, 8);
+  EXPECT_EQ(spec_of(mistral + "}").max_positions, 131072);
+  EXPECT_THAT(spec_of(mistral + "}").window, ElementsAre(4096, 4096));
+  EXPECT_THAT(spec_of(mistral + R"(, "sliding_window": null})").window, ElementsAre(0, 0));
+  const ModelSpec qwen3 = spec_of(R"({"architectures": ["Qwen3ForCausalLM"], )" + sizes + "}");
+  EXPECT_EQ(qwen3.head_dim, 128);
+  EXPECT_EQ(qwen3.kv_heads, 16);
+  EXPECT_EQ(qwen3.max_positions, 32768);
+  const ModelSpec llama = spec_of(R"({"architectures": ["LlamaForCausalLM"], )" + sizes + "}");
+  EXPECT_EQ(llama.head_dim, 16);
+  EXPECT_EQ(llama.max_positions, 2048);
+}
+
 TEST(QwenConfig, EarlySpellingsMeanTheSame) {
   const std::string head = R"({"architectures": ["QWenLMHeadModel"], "model_type": "qwen", )";
   const ModelSpec now =

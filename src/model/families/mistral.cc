@@ -5,7 +5,7 @@
 namespace tandem {
 
 ModelSpec mistral_spec(const JsonReader& config) {
-  ModelSpec spec = llama_like_spec(config, "mistral");
+  ModelSpec spec = llama_like_spec(config, "mistral", {.max_positions = 131072, .kv_heads = 8});
   set_window(spec, config, 0);
   return spec;
 }

@@ -6,7 +6,7 @@ namespace tandem {
 
 ModelSpec qwen3_spec(const JsonReader& config) {
   using enum WeightRole;
-  ModelSpec spec = llama_like_spec(config, "qwen3");
+  ModelSpec spec = llama_like_spec(config, "qwen3", {.max_positions = 32768, .head_dim = 128});
   if (config.boolean_or("attention_bias", false))
     set_bias(spec, {kQuery, kKey, kValue, kAttentionOut});
   spec.weights.push_back({kQueryNorm, "model.layers.{}.self_attn.q_norm"});
