@@ -49,10 +49,11 @@ struct BenchReport {
   bool too_busy = false;  ///< fewer than three quiet rounds: all of them count, and mean little
 };
 
-/// What to measure: every point at every world size, one engine at a time.
+/// What to measure: every point with every quantization at every world size, one engine at a time.
 struct BenchOptions {
   EngineOptions engine;          ///< model_path may be "shape:NAME" (random weights in memory)
   std::vector<int> world_sizes;  ///< at least one; engine.world_size is not used
+  std::vector<std::string> quantize = {"none"};  ///< at least one; likewise
   std::vector<BenchCase> points;
   int rounds = 5;
   /// A line about what happens now, for a person who waits.

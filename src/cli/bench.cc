@@ -92,8 +92,9 @@ void print_ops(const BenchReport& r) {
 }
 
 void print(const BenchReport& r) {
+  const std::string form = r.quantize == "none" ? r.dtype : r.quantize + " with " + r.dtype;
   std::printf("%s, %s, %s: %d rank%s x %d thread%s, prompt %lld, generate %lld, batch %lld\n",
-              r.model.c_str(), r.dtype.c_str(), r.isa.c_str(), r.world_size,
+              r.model.c_str(), form.c_str(), r.isa.c_str(), r.world_size,
               r.world_size == 1 ? "" : "s", r.threads, r.threads == 1 ? "" : "s",
               static_cast<long long>(r.point.prompt), static_cast<long long>(r.point.generate),
               static_cast<long long>(r.point.batch));
@@ -177,7 +178,9 @@ void add_bench(CLI::App& app) {
   command->add_option("--isa", engine.isa, "auto, portable, avx2, avx512 or amx");
   command->add_option("--dtype", engine.dtype, "auto, float32, bfloat16 or float16");
   command->add_option("--kv_cache", engine.kv_cache, "auto, int8, bf16, f16 or f32");
-  command->add_option("--quantize", engine.quantize, "none, int8 or int4");
+  command
+      ->add_option("--quantize", options->bench.quantize, "none, int8 or int4; several: none,int8")
+      ->delimiter(',');
   command->add_option("--prefill_chunk", engine.prefill_chunk, "Prompt tokens per pass");
   command->add_option("--use_mc2", engine.use_mc2, "on, off or auto");
   command->add_option("--prompt", options->prompt, "Prompt tokens per sequence");

@@ -10,7 +10,9 @@
 #include "diag/op_times.h"
 #include "model/families.h"
 #include "model/random_model.h"
+#include "model/shard.h"
 #include "tandem/diag.h"
+#include "tensor/quantization.h"
 
 namespace tandem {
 namespace {
@@ -35,16 +37,16 @@ class EngineSubject final : public BenchSubject {
 
   BenchFacts facts() const override {
     const EngineInfo& info = engine_->info();
-    const double bytes = info.dtype == "float32" ? 4 : 2;
     BenchFacts facts;
     const size_t prefix = model_.starts_with(kShapePrefix) ? kShapePrefix.size() : 0;
     facts.model = model_.substr(prefix);
     facts.isa = info.isa;
     facts.dtype = info.dtype;
+    facts.quantize = info.quantize;
     facts.world_size = info.world_size;
     facts.threads = info.threads;
     facts.load_s = info.load_s;
-    facts.weight_bytes = (block_macs_ + head_macs_) * bytes;
+    facts.weight_bytes = weight_bytes();
     facts.kv_bytes_per_token = kv_bytes();
     facts.flops_per_token = 2 * block_macs_;
     return facts;
@@ -95,6 +97,27 @@ class EngineSubject final : public BenchSubject {
     return result;
   }
 
+  /// Of one decode step, as the weights are kept. Several forms in one model are not told apart by
+  /// the ranks' counts: all that they keep.
+  double weight_bytes() const {
+    const EngineInfo& info = engine_->info();
+    if (info.quantize == "none")
+      return (block_macs_ + head_macs_) * (info.dtype == "float32" ? 4 : 2);
+    using enum WeightFormat;
+    for (const WeightFormat format : {kInt8, kInt8Min, kInt4, kInt4Min}) {
+      if (info.quantize != format_name(format)) continue;
+      return block_macs_ * bytes_per_weight(format) +
+             head_macs_ * bytes_per_weight(vocabulary_form(format));
+    }
+    double kept = 0;
+    for (const RankReport& rank : engine_->report()) kept += static_cast<double>(rank.weight_bytes);
+    return kept;
+  }
+
+  static double bytes_per_weight(WeightFormat format) {
+    return static_cast<double>(group_bytes(format)) / kQuantGroup;
+  }
+
   double macs() {
     double sum = 0;
     for (const RankReport& rank : engine_->report()) sum += static_cast<double>(rank.macs);
@@ -133,6 +156,29 @@ class EngineSubject final : public BenchSubject {
   double head_macs_ = 0;   // per row of logits
 };
 
+/// Every point with one engine.
+void bench_engine(const EngineOptions& engine, const BenchOptions& options,
+                  const std::function<void(const BenchReport&)>& done) {
+  const std::string where = fmt::format(
+      "{}, {} rank{}{}", engine.model_path, engine.world_size, engine.world_size == 1 ? "" : "s",
+      engine.quantize == "none" ? std::string() : ", " + engine.quantize);
+  const auto say = [&](const std::string& what) {
+    if (options.progress) options.progress(what.empty() ? what : where + ": " + what);
+  };
+  say("loading");
+  EngineSubject subject(engine);
+  for (const BenchCase& point : options.points) {
+    const auto round = [&](int number) {
+      say(fmt::format("prompt {}, batch {}: {}", point.prompt, point.batch,
+                      number == 0 ? std::string("warming up")
+                                  : fmt::format("round {} of {}", number, options.rounds)));
+    };
+    const BenchReport report = bench_subject(subject, point, options.rounds, round);
+    say("");
+    done(report);
+  }
+}
+
 }  // namespace
 
 void bench(const BenchOptions& options, const std::function<void(const BenchReport&)>& done) {
@@ -143,24 +189,11 @@ void bench(const BenchOptions& options, const std::function<void(const BenchRepo
     engine.max_batch = std::max(engine.max_batch, point.batch);
     engine.max_seq_len = std::max(engine.max_seq_len, point.prompt + point.generate);
   }
-  for (const int world_size : options.world_sizes) {
-    engine.world_size = world_size;
-    const std::string where =
-        fmt::format("{}, {} rank{}", engine.model_path, world_size, world_size == 1 ? "" : "s");
-    const auto say = [&](const std::string& what) {
-      if (options.progress) options.progress(what.empty() ? what : where + ": " + what);
-    };
-    say("loading");
-    EngineSubject subject(engine);
-    for (const BenchCase& point : options.points) {
-      const auto round = [&](int number) {
-        say(fmt::format("prompt {}, batch {}: {}", point.prompt, point.batch,
-                        number == 0 ? std::string("warming up")
-                                    : fmt::format("round {} of {}", number, options.rounds)));
-      };
-      const BenchReport report = bench_subject(subject, point, options.rounds, round);
-      say("");
-      done(report);
+  for (const std::string& quantize : options.quantize) {
+    engine.quantize = quantize;
+    for (const int world_size : options.world_sizes) {
+      engine.world_size = world_size;
+      bench_engine(engine, options, done);
     }
   }
 }

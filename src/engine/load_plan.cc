@@ -111,8 +111,9 @@ DType cache_type(const std::string& kv_cache, const ModelSpec& spec, DType compu
 }
 
 WeightFormat weight_format(const std::string& option, const Checkpoint&) {
-  if (option == "int4") return kBestInt4;
   using enum WeightFormat;
+  if (option == "int4") return kBestInt4;
+  if (option == "int4_min") return kInt4Min;  // format_name() says "int4", the best one
   for (WeightFormat format : {kFloat, kInt8, kInt4, kInt4Min}) {
     if (option == format_name(format)) return format;
   }

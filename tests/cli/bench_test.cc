@@ -36,11 +36,30 @@ TEST(BenchCommand, GivesOneObjectPerPointWithAllKeys) {
   }
 }
 
+TEST(BenchCommand, CountsTheBytesOfEveryQuantization) {
+  const auto output =
+      tandem_json({"bench", "--shape", "tiny", "--rounds", "1", "--prompt", "20", "--generate", "2",
+                   "--threads", "1", "--quantize", "none,int8,int4,int4_min", "--json"});
+  ASSERT_EQ(output.size(), 4U);
+  const auto name = [&](size_t i) { return output[i].find("quantize")->string(); };
+  const auto bytes = [&](size_t i) { return output[i].find("bytes_per_step")->number(); };
+  EXPECT_EQ(name(0), "none");
+  EXPECT_EQ(name(1), "int8");
+  EXPECT_EQ(name(2), "int4");
+  EXPECT_EQ(name(3), name(2)) << "int4 is the form with minima";
+  // Per group of 32: 64 bytes, 34, and with a minimum 20; the head's are int8 in both.
+  const double blocks = 2 * 70656;
+  EXPECT_DOUBLE_EQ(bytes(1) - bytes(2), blocks * (34 - 20) / 32);
+  EXPECT_GT(bytes(0) - bytes(1), blocks * (64 - 34) / 32) << "and the head";
+  EXPECT_NE(output[1].find("probe_compute")->string(), output[0].find("probe_compute")->string());
+}
+
 TEST(BenchCommand, RefusesContradictions) {
   EXPECT_EQ(tandem({"bench", "--json"}).exit_code, 2);
   EXPECT_EQ(tandem({"bench", "--shape", "tiny", "--model_path", "x"}).exit_code, 2);
   EXPECT_EQ(tandem({"bench", "--shape", "unknown"}).exit_code, 2);
   EXPECT_EQ(tandem({"bench", "--shape", "tiny", "--generate", "1"}).exit_code, 2);
+  EXPECT_EQ(tandem({"bench", "--shape", "tiny", "--quantize", "int3"}).exit_code, 2);
 }
 
 }  // namespace
