@@ -106,14 +106,16 @@ class Engine {
   /// to give up.
   static std::unique_ptr<Engine> load(const EngineOptions& options,
                                       const std::function<void(double)>& progress = {});
+  /// No other thread may be inside a call. Requests that nobody waits for are dropped.
   virtual ~Engine() = default;
 
   /// A new id and the text that became certain with it (without a tokenizer: empty). Called from
   /// the engine's thread; id is -1 for the rest of the text at the end.
+  /// It must not call the engine; when it throws, its request ends with that failure.
   using OnToken = std::function<void(int32_t id, const std::string& text)>;
   /// Throws Error(kBadInput) when the request can never run. Returns its number.
   virtual uint64_t submit(Request request, OnToken on_token = {}) = 0;
-  /// Waits for its end and forgets it.
+  /// Waits for its end and forgets it: once for each request, else Error(kBadInput).
   virtual RequestResult wait(uint64_t number) = 0;
   /// Takes effect at the next step; wait() then returns with finish_reason "cancelled". Safe in any
   /// thread.

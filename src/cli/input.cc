@@ -1,25 +1,52 @@
 #include "cli/input.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
-#include <fstream>
-#include <iostream>
-#include <iterator>
+#include <cstring>
 #include <limits>
 #include <system_error>
 
 #include "base/check.h"
+#include "cli/signals.h"
 
 namespace tandem::cli {
 
+namespace {
+
+constexpr size_t kMostBytes = size_t{1} << 30;
+
+/// Closes what it opened.
+struct Source {
+  int fd;
+  bool own;
+  ~Source() {
+    if (own && fd >= 0) close(fd);
+  }
+};
+
+}  // namespace
+
 std::string read_source(const std::string& path) {
-  using Iterator = std::istreambuf_iterator<char>;
-  if (path == "-") return {Iterator(std::cin), Iterator()};
-  std::ifstream file(path, std::ios::binary);
+  const bool standard = path == "-";
+  const Source source{standard ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC),
+                      !standard};
+  if (source.fd < 0) bad_input("\"{}\" cannot be read: {}", path, std::strerror(errno));
   std::string content;
-  if (file) content.assign(Iterator(file), Iterator());
-  if (!file || file.bad()) bad_input("{}: cannot be read", path);
-  return content;
+  std::vector<char> part(size_t{1} << 16);
+  while (true) {
+    const ssize_t n = read(source.fd, part.data(), part.size());
+    check_signals();  // one that came while this waited
+    if (n == 0) return content;
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) bad_input("\"{}\" cannot be read: {}", path, std::strerror(errno));
+    content.append(part.data(), static_cast<size_t>(n));
+    if (content.size() > kMostBytes)
+      bad_input("\"{}\" is longer than {} bytes; use several files", path, kMostBytes);
+  }
 }
 
 std::vector<int32_t> parse_ids(const std::string& text, std::string_view option) {

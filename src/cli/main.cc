@@ -1,5 +1,8 @@
 // Entry of the command line: which subcommands exist, how options may be spelled, how errors end
 // the program.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -17,19 +20,53 @@
 
 namespace {
 
-/// "--max-new-tokens=4" -> "--max_new_tokens=4": a dash is accepted where the option's name has an
-/// underscore.
-std::vector<std::string> with_underscores(int argc, char** argv) {
-  std::vector<std::string> args;
-  for (int i = argc - 1; i > 0; --i) {  // CLI11 takes the arguments last first
-    std::string arg = argv[i];
-    if (arg.size() > 2 && arg.starts_with("--")) {
-      const auto end = std::find(arg.begin(), arg.end(), '=');
-      std::replace(arg.begin() + 2, end, '-', '_');
+/// The option of `command` that `arg` names ("--max-new-tokens=4": max_new_tokens); nullptr: none.
+CLI::Option* named_option(CLI::App& command, const std::string& arg) {
+  if (arg.size() <= 2 || !arg.starts_with("--")) return nullptr;
+  std::string name = arg.substr(0, arg.find('='));
+  std::replace(name.begin() + 2, name.end(), '-', '_');
+  return command.get_option_no_throw(name);
+}
+
+/// A dash is accepted where an option's name has an underscore. What follows an option that takes a
+/// value is left as it is.
+std::vector<std::string> with_underscores(CLI::App& app, int argc, char** argv) {
+  CLI::App* command = &app;
+  if (argc > 1) {
+    for (CLI::App* one : app.get_subcommands([](CLI::App*) { return true; })) {
+      if (one->check_name(argv[1])) command = one;
     }
+  }
+  std::vector<std::string> args;
+  bool value = false;
+  for (int i = 1; i < argc; ++i) {
+    std::string arg = argv[i];
+    CLI::Option* option = value ? nullptr : named_option(*command, arg);
+    const size_t end = arg.find('=');
+    if (option != nullptr) {
+      std::replace(arg.begin() + 2, end == std::string::npos ? arg.end() : arg.begin() + end, '-',
+                   '_');
+    }
+    value = option != nullptr && end == std::string::npos && option->get_items_expected_min() > 0;
     args.push_back(std::move(arg));
   }
+  std::reverse(args.begin(), args.end());  // CLI11 takes the arguments last first
   return args;
+}
+
+/// What was printed is out, or Error.
+void flush_output() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    throw tandem::Error(tandem::ErrorCode::kInternal, "standard output cannot be written");
+}
+
+/// Descriptors 0 to 2 exist, so that nothing opened later takes their place.
+void open_standard_streams() {
+  int fd = 0;
+  do {
+    fd = open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= 2);
+  if (fd > 2) close(fd);
 }
 
 int exit_code(tandem::ErrorCode code) {
@@ -102,6 +139,7 @@ int complain(const std::string& message, int code) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_streams();
   tandem::run_if_worker(argc, argv);
   std::unique_ptr<CLI::App> app;
   try {
@@ -112,7 +150,8 @@ int main(int argc, char** argv) {
       if (argc > 1 && argv[1][0] != '-' && !known_command(*app, argv[1]))
         return complain(std::string(argv[1]) + " is no command; see `tandem --help`", 2);
     }
-    app->parse(with_underscores(argc, argv));
+    app->parse(with_underscores(*app, argc, argv));
+    flush_output();
     return 0;
   } catch (const CLI::CallForHelp& help) {
     return app->exit(help);

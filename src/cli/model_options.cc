@@ -53,10 +53,8 @@ void add_engine_options(CLI::App& command, ModelOptions& o) {
       .add_option("--use_mc2", e.use_mc2,
                   "overlap matmul and all-reduce: on, off or auto; bare: on")
       ->expected(0, 1)
-      ->default_str("auto")
-      ->each([&e](const std::string& value) {
-        e.use_mc2 = value.empty() || value == "true" ? "on" : value;
-      });
+      ->default_str("on")  // what a bare one stands for
+      ->option_text("TEXT=auto");
   command.add_flag("--verify", e.verify,
                    "every step all ranks compare hashes of their replicated residual");
   command.add_flag("--json", o.json, "result as JSON on stdout");

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/check.h"
@@ -52,6 +53,7 @@ class EngineImpl final : public Engine {
   void name_bad_layer();
   void finish_ended();
   void fail_all(const Error& error);
+  void end_all(const Error& error);
   void call(std::function<void()> work);
   RequestState* find(uint64_t number);
 
@@ -75,6 +77,7 @@ class EngineImpl final : public Engine {
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   std::map<uint64_t, std::unique_ptr<RequestState>> requests_;  // all below under mutex_
+  std::set<uint64_t> waited_for_;  ///< requests that a thread is in wait() for
   std::deque<std::function<void()>> work_;
   uint64_t next_number_ = 1;
   bool stop_ = false;
@@ -196,9 +199,11 @@ uint64_t EngineImpl::submit(Request request, OnToken on_token) {
 RequestResult EngineImpl::wait(uint64_t number) {
   std::unique_lock lock(mutex_);
   const auto entry = requests_.find(number);
-  TANDEM_CHECK(entry != requests_.end());
+  if (entry == requests_.end() || !waited_for_.insert(number).second)
+    bad_input("there is no request {} to wait for; each is waited for once", number);
   done_.wait(lock, [&] { return entry->second->done(); });
   RequestResult result = entry->second->take_result();
+  waited_for_.erase(number);
   requests_.erase(entry);
   return result;
 }
@@ -266,6 +271,7 @@ void EngineImpl::loop() {
     StepPlan plan;
     plan.kind = StepKind::kShutdown;
     send(plan);
+    end_all(Error(ErrorCode::kAborted, "the engine was closed"));
   } catch (const Error& error) {
     fail_all(error);
   } catch (const std::exception& error) {
@@ -352,6 +358,11 @@ void EngineImpl::finish_ended() {
 
 void EngineImpl::fail_all(const Error& error) {
   group_->root().host().abort(error.code(), error.what());
+  end_all(error);
+}
+
+/// Nothing runs any more: whoever waits gets the error.
+void EngineImpl::end_all(const Error& error) {
   const std::lock_guard lock(mutex_);
   broken_ = std::make_unique<Error>(error);
   for (auto& entry : requests_) {

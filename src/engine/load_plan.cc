@@ -163,9 +163,10 @@ SamplingParams default_sampling(const HfFolder& folder) {
   params.temperature = 0;
   if (!folder.generation_config.is_object()) return params;
   const JsonReader config(folder.generation_config, folder.generation_path);
-  if (!config.boolean_or("do_sample", false)) return params;
-  params.temperature = static_cast<float>(config.number_or("temperature", 1, 0, 100));
-  params.top_k = config.integer_or("top_k", 50, 0, 1 << 30);
+  const bool sample = config.boolean_or("do_sample", false);
+  if (sample) params.temperature = static_cast<float>(config.number_or("temperature", 1, 0, 100));
+  const int64_t absent = sample ? 50 : 0;
+  params.top_k = config.is_null("top_k") ? 0 : config.integer_or("top_k", absent, 0, 1 << 30);
   params.top_p = static_cast<float>(config.number_or("top_p", 1, 0, 1));
   params.min_p = static_cast<float>(config.number_or("min_p", 0, 0, 1));
   params.repetition_penalty =

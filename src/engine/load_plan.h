@@ -25,8 +25,8 @@ DType cache_type(const std::string& kv_cache, const ModelSpec& spec, DType compu
 /// What --quantize asks for. Throws Error(kBadInput) for another word.
 WeightFormat weight_format(const std::string& option, const Checkpoint& checkpoint);
 
-/// generation_config.json's sampling: without do_sample greedy; else its keys with transformers'
-/// defaults (top_k 50).
+/// generation_config.json's sampling: its keys; without do_sample temperature 0, with it
+/// transformers' defaults for what is not there (top_k 50; null: off).
 SamplingParams default_sampling(const HfFolder& folder);
 /// generation_config.json's eos_token_id, else config.json's.
 std::vector<int32_t> end_ids(const HfFolder& folder, const ModelSpec& spec);

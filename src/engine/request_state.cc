@@ -87,7 +87,7 @@ Choice RequestState::choose(const LogitRow& row, double log_sum, std::span<const
   const bool end =
       std::find(request_.end_ids.begin(), request_.end_ids.end(), id) != request_.end_ids.end();
   emit(id, detokenizer_ != nullptr ? detokenizer_->push(id) : "");
-  return {id, end || stop_.found()};
+  return {id, end || stop_.found() || !result_.status.ok};
 }
 
 Choice RequestState::take_row(const LogitRow& row, std::span<const UnitStats> stats,
@@ -104,7 +104,23 @@ Choice RequestState::take_row(const LogitRow& row, std::span<const UnitStats> st
 void RequestState::emit(int32_t id, const std::string& piece) {
   const std::string text = stop_.push(piece);
   result_.text += text;
-  if (on_token_) on_token_(id, text);
+  tell(id, text);
+}
+
+/// A callback that throws ends its own request and nothing else.
+void RequestState::tell(int32_t id, const std::string& text) {
+  if (!on_token_) return;
+  try {
+    on_token_(id, text);
+    return;
+  } catch (const Error& error) {
+    result_.status = Status::failure(error.code(), error.what());
+  } catch (const std::exception& error) {
+    result_.status = Status::failure(ErrorCode::kInternal, error.what());
+  } catch (...) {
+    result_.status = Status::failure(ErrorCode::kInternal, "the request's callback threw");
+  }
+  on_token_ = nullptr;
 }
 
 void RequestState::end(const EndedRequest& ended) {
@@ -114,9 +130,10 @@ void RequestState::end(const EndedRequest& ended) {
     std::string rest = stop_.push(detokenizer_ != nullptr ? detokenizer_->finish() : "");
     if (!stop_.found()) rest += stop_.finish();
     result_.text += rest;
-    if (on_token_) on_token_(-1, rest);
+    tell(-1, rest);
   }
-  result_.finish_reason = ended.reason == EndReason::kStop     ? "stop"
+  const bool stopped = ended.reason == EndReason::kStop || stop_.found();
+  result_.finish_reason = stopped                              ? "stop"
                           : ended.reason == EndReason::kLength ? "length"
                                                                : "cancelled";
   result_.cached_prompt_tokens = ended.cached_prompt_tokens;

@@ -59,6 +59,7 @@ class RequestState {
   void score_row(const LogitRow& row, double log_sum, std::span<const UnitStats> stats,
                  std::span<const float> logits);
   void emit(int32_t id, const std::string& piece);
+  void tell(int32_t id, const std::string& text);
 
   uint64_t number_;
   Request request_;

@@ -1,6 +1,7 @@
 // The command line's manners: refusals, help, spelling, what goes to which stream.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <string>
@@ -111,6 +112,37 @@ TEST(CliOptions, BrokenLinesOfAFileAreNamed) {
     const std::string file = temp.write("prompts.jsonl", "{\"prompt_ids\":[1]}\n" + line + "\n");
     expect_refused(generate({"--prompts", file, "--max_new_tokens", "1"}), word);
   }
+}
+
+TEST(CliOptions, BareMc2MeansOn) {
+  for (const std::vector<std::string>& way :
+       {std::vector<std::string>{"--use_mc2"}, {"--use_mc2=on"}, {"--use-mc2"}}) {
+    std::vector<std::string> args = {"--prompt_ids", "5", "--max_new_tokens", "1"};
+    args.insert(args.end(), way.begin(), way.end());
+    EXPECT_THAT(tandem(generate(args)).err, HasSubstr("use_mc2 has no effect with one rank"));
+  }
+  EXPECT_EQ(
+      tandem(generate({"--prompt_ids", "5", "--max_new_tokens", "1", "--use_mc2", "off"})).err, "");
+}
+
+TEST(CliOptions, OutputThatIsLostIsAnError) {
+  const std::string command = "'" + tandem_binary() + "' inspect '" + test_data() +
+                              "/golden/models/llama-mha-f32' > /dev/full";
+  Program shell("/bin/sh", {"-c", command});
+  const Outcome run = shell.wait();
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("tandem: error: standard output"));
+}
+
+TEST(CliOptions, AnInterruptWhileReadingIsNoEndOfInput) {
+  Program::Options open;
+  open.keep_input = true;
+  Program program(tandem_binary(), generate({"--prompts", "-"}), open);
+  program.run_for(1.5);
+  program.signal(SIGTERM);
+  const Outcome run = program.wait();
+  EXPECT_EQ(run.exit_code, 143) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("interrupted"));
 }
 
 TEST(CliOptions, DashesAreUnderscores) {

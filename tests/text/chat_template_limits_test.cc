@@ -37,7 +37,7 @@ TEST_P(HostileTemplate, IsRefusedWithBoundedMemory) {
   EXPECT_THAT(error_of(GetParam()), testing::StartsWith("t: line "));
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their shadows count too
   EXPECT_LT(usage.ru_maxrss, 1500 * 1024) << "kilobytes at the highest";
 #endif
 }
