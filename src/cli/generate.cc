@@ -29,14 +29,14 @@ std::string user_message(const std::string& text) {
 std::vector<std::vector<int32_t>> read_prompts(const GenerateOptions& o, PromptEncoder& encoder) {
   if (o.model.command->count("--prompt") > 0) return {encoder.text(o.prompt)};
   if (o.model.command->count("--chat") > 0) return {encoder.messages(user_message(o.chat))};
-  if (!o.messages.empty()) return {encoder.messages(read_source(o.messages))};
-  if (!o.prompt_ids.empty()) return {parse_ids(o.prompt_ids, "--prompt_ids")};
+  if (o.model.command->count("--messages") > 0) return {encoder.messages(read_source(o.messages))};
+  if (o.model.command->count("--prompt_ids") > 0) return {parse_ids(o.prompt_ids, "--prompt_ids")};
   std::vector<std::vector<int32_t>> list;
   std::istringstream lines(read_source(o.prompts));
   int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;
-    if (line.empty()) continue;
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string name = fmt::format("{} line {}", o.prompts, number);
     const Json json = Json::parse(line, name);
     const JsonReader reader(json, name);

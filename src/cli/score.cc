@@ -37,14 +37,15 @@ Json::Object result_json(const Request& request, const RequestResult& result, bo
 }
 
 std::vector<std::vector<int32_t>> inputs(const ScoreOptions& o, const Engine& engine) {
-  if (!o.ids.empty()) return {parse_ids(o.ids, "--ids")};
-  if (o.file.empty()) return {need_tokenizer(engine).encode(o.text)};
+  const CLI::App& c = *o.model.command;
+  if (c.count("--ids") > 0) return {parse_ids(o.ids, "--ids")};
+  if (c.count("--text") > 0) return {need_tokenizer(engine).encode(o.text)};
   std::vector<std::vector<int32_t>> list;
   std::istringstream lines(read_source(o.file));
   int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;
-    if (line.empty()) continue;
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string name = fmt::format("{} line {}", o.file, number);
     const Json json = Json::parse(line, name);
     const JsonReader reader(json, name);
@@ -63,8 +64,9 @@ void print_text(const RequestResult& result) {
 }
 
 void run(const ScoreOptions& o) {
-  const int given = static_cast<int>(!o.text.empty()) + static_cast<int>(!o.ids.empty()) +
-                    static_cast<int>(!o.file.empty());
+  size_t given = 0;
+  for (const char* name : {"--text", "--ids", "--file"})
+    given += o.model.command->count(name) > 0 ? 1 : 0;
   if (given != 1) bad_input("score: expected exactly one of --text, --ids and --file");
   const LoadedEngine engine = load_engine(o.model);
   std::vector<Request> requests;

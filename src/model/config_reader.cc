@@ -62,7 +62,14 @@ void read_scaling(const JsonReader& rope, ModelSpec& spec) {
                 out.high_freq_factor, out.low_freq_factor);
     }
   }
+  if (out.kind == RopeKind::kDynamic && spec.head_dim <= 2) {
+    bad_input("{}: dynamic scaling needs heads wider than 2; they have {}", rope.where("rope_type"),
+              spec.head_dim);
+  }
   if (out.kind == RopeKind::kYarn) {
+    if (out.theta <= 1) {
+      bad_input("{} is {}; yarn needs one above 1", rope.where("rope_theta"), out.theta);
+    }
     out.beta_fast = rope.number_or("beta_fast", 32, 1e-6, 1e6);
     out.beta_slow = rope.number_or("beta_slow", 1, 1e-6, 1e6);
     out.truncate = rope.boolean_or("truncate", true);

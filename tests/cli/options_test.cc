@@ -85,6 +85,7 @@ TEST(CliOptions, DevicesNotInThisBuildAreRefusedByName) {
 TEST(CliOptions, BadIdsAreRefused) {
   expect_refused(generate({"--prompt_ids", "1,,2"}), "commas");
   expect_refused(generate({"--prompt_ids", "1,x"}), "x");
+  expect_refused(generate({"--prompt_ids", ""}), "empty");
   expect_refused(generate({"--prompt_ids", "1,-2"}), "-2");
   expect_refused(generate({"--prompt_ids", "509"}), "509");  // the vocabulary's size
   expect_refused(generate({"--prompt_ids", "99999999999999999999"}), "99999999999999999999");
@@ -96,6 +97,7 @@ TEST(CliOptions, ContradictionsAreRefused) {
   expect_refused(generate({"--prompt_ids", "1", "--prompt", "text"}), "prompt");
   expect_refused({"score", "--model_path", model(), "--ids", "1,2", "--text", "x"}, "text");
   expect_refused({"score", "--model_path", model()}, "ids");
+  expect_refused({"score", "--model_path", model(), "--text", "", "--ids", "1,2"}, "exactly one");
 }
 
 TEST(CliOptions, BrokenLinesOfAFileAreNamed) {
