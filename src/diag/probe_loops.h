@@ -35,9 +35,15 @@ inline Vector chains(int64_t rounds, Vector a, Vector b, Fma fma) {
   for (int64_t round = 0; round < rounds; ++round)
 #pragma GCC unroll 12
     for (int i = 0; i < kChains; ++i) chain[i] = fma(chain[i], a, b);
-  Vector sum = chain[0];
-  for (int i = 1; i < kChains; ++i) sum = sum + chain[i];
-  return sum;
+  Vector all = chain[0];
+  for (int i = 1; i < kChains; ++i) {
+    if constexpr (requires { all ^ all; }) {
+      all = all ^ chain[i];  // integers: a sum could overflow
+    } else {
+      all = all + chain[i];
+    }
+  }
+  return all;
 }
 
 /// Eight sums side by side, so that loads and not additions are what is waited for. Prefetching and
