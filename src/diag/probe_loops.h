@@ -37,8 +37,8 @@ inline Vector chains(int64_t rounds, Vector a, Vector b, Fma fma) {
     for (int i = 0; i < kChains; ++i) chain[i] = fma(chain[i], a, b);
   Vector all = chain[0];
   for (int i = 1; i < kChains; ++i) {
-    if constexpr (requires { all ^ all; }) {
-      all = all ^ chain[i];  // integers: a sum could overflow
+    if constexpr (requires { all | all; }) {
+      all = all | chain[i];  // integers: a sum could overflow
     } else {
       all = all + chain[i];
     }
