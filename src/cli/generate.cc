@@ -3,7 +3,7 @@
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <sstream>
+#include <vector>
 
 #include "base/check.h"
 #include "cli/command.h"
@@ -26,30 +26,33 @@ std::string user_message(const std::string& text) {
   return Json(Json::Array{Json::Object{{"role", "user"}, {"content", text}}}).dump();
 }
 
-std::vector<std::vector<int32_t>> read_prompts(const GenerateOptions& o, PromptEncoder& encoder) {
-  if (o.model.command->count("--prompt") > 0) return {encoder.text(o.prompt)};
-  if (o.model.command->count("--chat") > 0) return {encoder.messages(user_message(o.chat))};
-  if (o.model.command->count("--messages") > 0) return {encoder.messages(read_source(o.messages))};
-  if (o.model.command->count("--prompt_ids") > 0) return {parse_ids(o.prompt_ids, "--prompt_ids")};
-  std::vector<std::vector<int32_t>> list;
-  std::istringstream lines(read_source(o.prompts));
-  int64_t number = 0;
-  for (std::string line; std::getline(lines, line);) {
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const std::string name = fmt::format("{} line {}", o.prompts, number);
-    const Json json = Json::parse(line, name);
-    const JsonReader reader(json, name);
-    if (reader.has("prompt") + reader.has("prompt_ids") + reader.has("messages") != 1)
-      bad_input("{}: expected exactly one of prompt, prompt_ids and messages", name);
-    if (reader.has("prompt_ids")) {
-      list.push_back(parse_ids_json(reader.get("prompt_ids"), reader.where("prompt_ids")));
-    } else if (reader.has("prompt")) {
-      list.push_back(encoder.text(reader.string("prompt")));
+struct Prompt {
+  std::vector<int32_t> ids;
+  std::string where;  ///< before an error about it: the line of --prompts
+};
+
+std::vector<int32_t> read_prompt(const GenerateOptions& o, PromptEncoder& encoder) {
+  if (o.model.command->count("--prompt") > 0) return encoder.text(o.prompt);
+  if (o.model.command->count("--chat") > 0) return encoder.messages(user_message(o.chat));
+  if (o.model.command->count("--messages") > 0) return encoder.messages(read_source(o.messages));
+  return parse_ids(o.prompt_ids, "--prompt_ids");
+}
+
+/// One prompt a line.
+std::vector<Prompt> read_prompts(const GenerateOptions& o, PromptEncoder& encoder) {
+  std::vector<Prompt> list;
+  for_each_json_line(o.prompts, [&](const JsonReader& line, const std::string& where) {
+    if (line.has("prompt") + line.has("prompt_ids") + line.has("messages") != 1)
+      bad_input("{}: expected exactly one of prompt, prompt_ids and messages", where);
+    Prompt& prompt = list.emplace_back(Prompt{{}, where + ": "});
+    if (line.has("prompt_ids")) {
+      prompt.ids = parse_ids_json(line.get("prompt_ids"), line.where("prompt_ids"));
+    } else if (line.has("prompt")) {
+      prompt.ids = encoder.text(line.string("prompt"));
     } else {
-      list.push_back(encoder.messages(reader.get("messages").dump()));
+      prompt.ids = encoder.messages(line.get("messages").dump());
     }
-  }
+  });
   return list;
 }
 
@@ -67,8 +70,10 @@ void run(const GenerateOptions& o) {
   const LoadedEngine engine = load_engine(o.model);
   std::vector<Request> requests;
   PromptEncoder encoder(*engine, o.model.engine.model_path);
-  for (auto& ids : read_prompts(o, encoder)) {
-    Request request = request_for(o.model, engine->info(), std::move(ids));
+  std::vector<Prompt> prompts = o.prompts.empty() ? std::vector{Prompt{read_prompt(o, encoder), ""}}
+                                                  : read_prompts(o, encoder);
+  for (Prompt& prompt : prompts) {
+    Request request = request_for(o.model, engine->info(), std::move(prompt.ids));
     if (!o.model.ignore_eos) {
       for (int32_t id : encoder.chat_end_ids()) request.end_ids.push_back(id);
     }
@@ -82,11 +87,8 @@ void run(const GenerateOptions& o) {
     on_token = [](int32_t, const std::string& text) { print_stdout(text); };
   }
   std::vector<uint64_t> numbers;
-  for (const Request& request : requests) {
-    const std::string where =
-        o.prompts.empty() ? "" : fmt::format("{} prompt {}: ", o.prompts, numbers.size() + 1);
-    numbers.push_back(submit_named(*engine, request, where, on_token));
-  }
+  for (size_t i = 0; i < requests.size(); ++i)
+    numbers.push_back(submit_named(*engine, requests[i], prompts[i].where, on_token));
   for (size_t i = 0; i < numbers.size(); ++i) {
     const RequestResult result = engine->wait(numbers[i]);
     require_ok(result);

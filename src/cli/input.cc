@@ -1,6 +1,7 @@
 #include "cli/input.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,6 +47,25 @@ std::string read_source(const std::string& path) {
     content.append(part.data(), static_cast<size_t>(n));
     if (content.size() > kMostBytes)
       bad_input("\"{}\" is longer than {} bytes; use several files", path, kMostBytes);
+  }
+}
+
+void for_each_json_line(
+    const std::string& path,
+    const std::function<void(const JsonReader& line, const std::string& where)>& each) {
+  const std::string source = read_source(path);
+  const std::string_view all = source;
+  const std::string name = path == "-" ? "standard input" : path;
+  int64_t number = 0;
+  for (size_t begin = 0; begin < all.size();) {
+    const size_t end = std::min(all.find('\n', begin), all.size());
+    const std::string_view line = all.substr(begin, end - begin);
+    begin = end + 1;
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const std::string where = fmt::format("{} line {}", name, number);
+    const Json json = Json::parse(line, where);
+    each(JsonReader(json, where), where);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -90,6 +91,28 @@ bool known_command(CLI::App& app, const std::string& name) {
                      [&](CLI::App* command) { return command->check_name(name); });
 }
 
+/// A whole number as people write it; empty: it is one. CLI11 alone takes 010 for eight and what is
+/// too large for the largest number.
+std::string decimal(const std::string& text) {
+  const std::string_view digits = std::string_view(text).substr(text.starts_with("-") ? 1 : 0);
+  const bool whole = digits.find_first_not_of("0123456789") == digits.npos && !digits.empty();
+  uint64_t value = 0;
+  const auto end = digits.data() + digits.size();
+  const bool fits = std::from_chars(digits.data(), end, value).ec == std::errc();
+  if (!whole) return text + " is not a decimal number";
+  if (digits.size() > 1 && digits[0] == '0') return text + " begins with 0: write it without";
+  return fits ? "" : text + " is too large";
+}
+
+void check_numbers(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::string type = option->get_type_name();
+    if (type.starts_with("INT") || type.starts_with("UINT")) option->check(decimal);
+  }
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; }))
+    check_numbers(*command);
+}
+
 /// Options without a command: the original's way.
 bool is_plain(int argc, char** argv) {
   if (argc < 2 || argv[1][0] != '-') return false;
@@ -150,6 +173,7 @@ int main(int argc, char** argv) {
       if (argc > 1 && argv[1][0] != '-' && !known_command(*app, argv[1]))
         return complain(std::string(argv[1]) + " is no command; see `tandem --help`", 2);
     }
+    check_numbers(*app);
     app->parse(with_underscores(*app, argc, argv));
     flush_output();
     return 0;

@@ -3,7 +3,7 @@
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <sstream>
+#include <vector>
 
 #include "base/check.h"
 #include "cli/command.h"
@@ -36,24 +36,22 @@ Json::Object result_json(const Request& request, const RequestResult& result, bo
   return out;
 }
 
-std::vector<std::vector<int32_t>> inputs(const ScoreOptions& o, const Engine& engine) {
+struct Input {
+  std::vector<int32_t> ids;
+  std::string where;  ///< before an error about it: the line of --file
+};
+
+std::vector<Input> inputs(const ScoreOptions& o, const Engine& engine) {
   const CLI::App& c = *o.model.command;
-  if (c.count("--ids") > 0) return {parse_ids(o.ids, "--ids")};
-  if (c.count("--text") > 0) return {need_tokenizer(engine).encode(o.text)};
-  std::vector<std::vector<int32_t>> list;
-  std::istringstream lines(read_source(o.file));
-  int64_t number = 0;
-  for (std::string line; std::getline(lines, line);) {
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const std::string name = fmt::format("{} line {}", o.file, number);
-    const Json json = Json::parse(line, name);
-    const JsonReader reader(json, name);
-    if (reader.has("text") == reader.has("ids"))
-      bad_input("{}: expected one of text and ids", name);
-    list.push_back(reader.has("ids") ? parse_ids_json(reader.get("ids"), reader.where("ids"))
-                                     : need_tokenizer(engine).encode(reader.string("text")));
-  }
+  if (c.count("--ids") > 0) return {{parse_ids(o.ids, "--ids"), ""}};
+  if (c.count("--text") > 0) return {{need_tokenizer(engine).encode(o.text), ""}};
+  std::vector<Input> list;
+  for_each_json_line(o.file, [&](const JsonReader& line, const std::string& where) {
+    if (line.has("text") == line.has("ids")) bad_input("{}: expected one of text and ids", where);
+    list.push_back({line.has("ids") ? parse_ids_json(line.get("ids"), line.where("ids"))
+                                    : need_tokenizer(engine).encode(line.string("text")),
+                    where + ": "});
+  });
   return list;
 }
 
@@ -70,9 +68,10 @@ void run(const ScoreOptions& o) {
   if (given != 1) bad_input("score: expected exactly one of --text, --ids and --file");
   const LoadedEngine engine = load_engine(o.model);
   std::vector<Request> requests;
-  for (auto& ids : inputs(o, *engine)) {
+  std::vector<Input> given_inputs = inputs(o, *engine);
+  for (Input& input : given_inputs) {
     Request request;
-    request.prompt_ids = std::move(ids);
+    request.prompt_ids = std::move(input.ids);
     request.max_new_tokens = 0;
     request.score = request.digest = true;
     request.logits_last = o.logits;
@@ -80,11 +79,8 @@ void run(const ScoreOptions& o) {
     requests.push_back(std::move(request));
   }
   std::vector<uint64_t> numbers;
-  for (const Request& request : requests) {
-    const std::string where =
-        o.file.empty() ? "" : fmt::format("{} entry {}: ", o.file, numbers.size() + 1);
-    numbers.push_back(submit_named(*engine, request, where));
-  }
+  for (size_t i = 0; i < requests.size(); ++i)
+    numbers.push_back(submit_named(*engine, requests[i], given_inputs[i].where));
   for (size_t i = 0; i < numbers.size(); ++i) {
     const RequestResult result = engine->wait(numbers[i]);
     require_ok(result);

@@ -46,20 +46,10 @@ std::string encode_line(const Tokenizer& tokenizer, const JsonReader& line,
 
 /// The results of all lines: nothing is printed when one of them fails.
 std::string encode_lines(const Tokenizer& tokenizer, const Options& options) {
-  const std::string source = read_source(*options.jsonl);
-  const std::string name = *options.jsonl == "-" ? "standard input" : *options.jsonl;
   std::string out;
-  size_t number = 0;
-  for (size_t begin = 0; begin < source.size();) {
-    const size_t end = std::min(source.find('\n', begin), source.size());
-    const std::string_view line = std::string_view(source).substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    if (line.find_first_not_of(" \t\r") == line.npos) continue;
-    const std::string where = name + " line " + std::to_string(number);
-    const Json json = Json::parse(line, where);
-    out += encode_line(tokenizer, JsonReader(json, where), options);
-  }
+  for_each_json_line(*options.jsonl, [&](const JsonReader& line, const std::string&) {
+    out += encode_line(tokenizer, line, options);
+  });
   return out;
 }
 

@@ -19,6 +19,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr int64_t kCountedPrompt =
+    9;  ///< tokens of the prompt from which multiply-adds are counted
+
 double seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
 /// When new ids came, over all sequences of a run. Filled by the engine's thread.
@@ -134,7 +137,7 @@ class EngineSubject final : public BenchSubject {
       return macs() - before;
     };
     const double one = count(1);
-    block_macs_ = (count(9) - one) / 8;
+    block_macs_ = (count(kCountedPrompt) - one) / (kCountedPrompt - 1);
     head_macs_ = one - block_macs_;
   }
 
@@ -185,6 +188,7 @@ void bench(const BenchOptions& options, const std::function<void(const BenchRepo
   EngineOptions engine = options.engine;
   engine.prefix_cache = false;
   engine.time_ops = true;
+  engine.max_seq_len = std::max(engine.max_seq_len, kCountedPrompt + 1);
   for (const BenchCase& point : options.points) {
     engine.max_batch = std::max(engine.max_batch, point.batch);
     engine.max_seq_len = std::max(engine.max_seq_len, point.prompt + point.generate);

@@ -63,6 +63,10 @@ TEST(CliOptions, ValuesOutOfRangeAreRefusedByName) {
                                                                 {"--repetition_penalty", "0"},
                                                                 {"--repetition_penalty", "inf"},
                                                                 {"--seed", "-3"},
+                                                                {"--seed", "18446744073709551616"},
+                                                                {"--max_new_tokens", "010"},
+                                                                {"--max_new_tokens", "0x10"},
+                                                                {"--max_new_tokens", "1e3"},
                                                                 {"--max_seq_len", "-1"},
                                                                 {"--max_batch", "0"},
                                                                 {"--prefill_chunk", "-1"},
@@ -108,12 +112,14 @@ TEST(CliOptions, BrokenLinesOfAFileAreNamed) {
       {"{}", "line 2"},
       {"{\"prompt_ids\":[1],\"prompt\":\"x\"}", "line 2"},
       {"{\"prompt_ids\":[1,\"a\"]}", "line 2"},
-      {"{\"prompt_ids\":[100000]}", "100000"},
-      {"{\"prompt_ids\":[]}", "empty"}};
+      {"{\"prompt_ids\":[100000]}", "line 2: "},
+      {"{\"prompt_ids\":[]}", "line 2: "}};
   for (const auto& [line, word] : broken) {
     const std::string file = temp.write("prompts.jsonl", "{\"prompt_ids\":[1]}\n" + line + "\n");
     expect_refused(generate({"--prompts", file, "--max_new_tokens", "1"}), word);
   }
+  const std::string scored = temp.write("scored.jsonl", "\n{\"ids\":[1,2]}\n{\"ids\":[100000]}\n");
+  expect_refused({"score", "--model_path", model(), "--file", scored}, "line 3: ");
 }
 
 TEST(CliOptions, BareMc2MeansOn) {
