@@ -30,6 +30,7 @@ std::vector<Case> cases() {
       {"float32 over bfloat16 weights", F, B, F, 70, {100}, {0}},
       {"float32 over float16 weights", F, H, F, 20, {33}, {0}},
       {"float32 rounded to bfloat16", B, F, B, 20, {33}, {0}},
+      {"float32 rows, bfloat16 computed", F, B, B, 70, {100, 40}, {0, 1}},
       {"tree of three units, one result", B, B, B, 40, {64, 64, 24}, {0, 1, 1}},
       {"tree of five units, two results", B, B, B, 40, {64, 64, 64, 64, 40}, {0, 1, 0, 1, 0}},
       {"units longer than a piece", B, B, B, 70, {160, 160, 96}, {0, 1, 1}, true},

@@ -21,7 +21,7 @@ namespace tandem::cpu {
 
 /// Continues the chains of `rows` x `panels` * 16 outputs over `steps` steps.
 struct ChainArgs {
-  const float* x = nullptr;      ///< [steps][rows][32], widened to float32
+  const float* x = nullptr;      ///< [steps][rows][32], widened to float32 (pairs.h: otherwise)
   const std::byte* w = nullptr;  ///< tile of the first panel and step; panels lie side by side
   int64_t step_bytes = 0;        ///< from a step's tiles to the next step's
   int64_t steps = 0;
@@ -138,6 +138,7 @@ struct UnitSums {
   double sum_exp = 0;
 };
 
+struct PairKernels;  // pairs.h
 struct TileKernels;  // tiles.h
 
 struct Kernels {
@@ -184,6 +185,8 @@ struct Kernels {
 
   /// bfloat16 products of many rows through a matrix unit, or nullptr.
   const TileKernels* tiles = nullptr;
+  /// bfloat16 products two at a time, or nullptr.
+  const PairKernels* pairs = nullptr;
 };
 
 /// kF32 -> 0, kBF16 -> 1, kF16 -> 2: the index into tables by type.

@@ -17,6 +17,7 @@ const Kernels& amx_kernels() {
     Kernels k = avx512_kernels();
     k.isa = "amx";
     k.tiles = &tiles;
+    k.pairs = nullptr;  // tiles read weights that are not woven
     return k;
   }();
   return table;

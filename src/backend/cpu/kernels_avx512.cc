@@ -1,7 +1,9 @@
 // AVX-512: one panel of sixteen outputs is one register.
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/pairs.h"
 // The lanes come before what is written over them.
 // clang-format off
+#include "backend/cpu/chain_avx512.h"
 #include "backend/cpu/vec_avx512.h"
 #include "backend/cpu/elementwise.h"
 // clang-format on
@@ -41,35 +43,15 @@ struct Ahead {
   int64_t x_bytes = 0;
 };
 
-inline __attribute__((always_inline)) void prefetch(const std::byte* p) {
-  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
-}
-
-/// Where a step's sums go.
-struct Into {
-  float* c;
-  int64_t ldc;
-  __mmask16 keep;  ///< 0: chains start at +0, else what is in c goes on
-  int merges;
-  int64_t level;
-};
-
-/// Into of one panel: step s of a.
-inline __attribute__((always_inline)) Into into(const ChainArgs& a, int64_t s, int panel) {
-  const bool fresh = a.fresh && s == 0, last = s + 1 == a.steps;
-  return {a.c + 16 * panel, a.ldc, static_cast<__mmask16>(fresh ? 0 : 0xffff), last ? a.merges : 0,
-          a.level};
-}
-
 /// One step of kRows rows and one panel in registers, even and odd sums side by side; the weights
 /// serve as they lie. One panel at a time keeps the reads of memory in order: that is twice as fast
 /// as four panels in step.
 template <int kType, int kRows, bool kHot>
 inline __attribute__((always_inline)) void step(const float* x, const std::byte* tile,
                                                 const Into& into, Ahead ahead) {
-  __m512 even[kRows], odd[kRows];
+  __m512 even[kRows][1], odd[kRows][1];
 #pragma GCC unroll 10
-  for (int r = 0; r < kRows; ++r) even[r] = odd[r] = _mm512_setzero_ps();
+  for (int r = 0; r < kRows; ++r) even[r][0] = odd[r][0] = _mm512_setzero_ps();
 #pragma GCC unroll 1
   for (int t = 0; t < 16; ++t) {
     prefetch(ahead.w);
@@ -83,21 +65,11 @@ inline __attribute__((always_inline)) void step(const float* x, const std::byte*
     load_pair<kType>(tile, t, we, wo);
 #pragma GCC unroll 10
     for (int r = 0; r < kRows; ++r) {
-      even[r] = _mm512_fmadd_ps(_mm512_set1_ps(x[r * kStepK + 2 * t]), we, even[r]);
-      odd[r] = _mm512_fmadd_ps(_mm512_set1_ps(x[r * kStepK + 2 * t + 1]), wo, odd[r]);
+      even[r][0] = _mm512_fmadd_ps(_mm512_set1_ps(x[r * kStepK + 2 * t]), we, even[r][0]);
+      odd[r][0] = _mm512_fmadd_ps(_mm512_set1_ps(x[r * kStepK + 2 * t + 1]), wo, odd[r][0]);
     }
   }
-#pragma GCC unroll 10
-  for (int r = 0; r < kRows; ++r) {
-    float* at = into.c + r * into.ldc;
-    __m512 sum = _mm512_maskz_loadu_ps(into.keep, at);
-    sum = _mm512_add_ps(sum, _mm512_add_ps(even[r], odd[r]));
-    for (int m = 0; m < into.merges; ++m) {
-      at -= into.level;
-      sum = _mm512_add_ps(_mm512_loadu_ps(at), sum);
-    }
-    _mm512_storeu_ps(at, sum);
-  }
+  put(into, even, odd);
 }
 
 template <int kType, int kRows>
@@ -202,6 +174,7 @@ Kernels make_table() {
   k.expand[1] = expand_kernel<1>;
   k.expand[2] = expand_kernel<2>;
   k.transpose = transpose_kernel;
+  k.pairs = pair_kernels();
   set_page_avx512(k);
   set_elementwise(k);
   return k;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "backend/checks.h"
+#include "backend/cpu/pairs.h"
 #include "backend/host_buffer.h"
 #include "base/half.h"
 
@@ -55,6 +56,8 @@ CpuPackedLinear::CpuPackedLinear(const LinearSource& source, const Kernels& kern
                                  ThreadPool& pool)
     : CpuLinear(source, kernels), type_(packed_type(source)) {
   tile_bytes_ = kStep * kPanel * dtype_bytes(type_);
+  // Where bfloat16 is computed with, rows come in it too.
+  woven_ = kernels.pairs != nullptr && type_ == DType::kBF16 && source.compute == type_;
   // The kernels prefetch a little beyond the end; a prefetch of unmapped memory is harmless.
   memory_ = make_host_memory(static_cast<size_t>(panels() * steps() * tile_bytes_));
   pool.run([&](int thread, int threads) {
@@ -94,6 +97,7 @@ void CpuPackedLinear::pack_panel(const LinearSource& source, const Kernels& kern
         words[lane] = rounded[lane];
       }
       kernels.transpose(words, tile);
+      if (woven_) kernels.pairs->weave(tile);
       if (element == 4) {
         for (const std::byte*& word : words) word = word == nullptr ? nullptr : word + 64;
         kernels.transpose(words, tile + 1024);
@@ -102,6 +106,13 @@ void CpuPackedLinear::pack_panel(const LinearSource& source, const Kernels& kern
     }
     k_begin += unit;
   }
+}
+
+/// Where element k of a step of an output lies in a tile of 16-bit weights.
+int64_t CpuPackedLinear::half_of(int64_t k, int64_t lane) const {
+  if (!woven_) return (k / 2 * kPanel + lane) * 2 + k % 2;
+  const int64_t half = woven_half(k), word = half / 2;  // the lines: words 0, 8, 1, 9 ...
+  return ((word % 8 * 2 + word / 8) * kPanel + lane) * 2 + half % 2;
 }
 
 void CpuPackedLinear::read_row(int64_t n, float* out) const {
@@ -117,8 +128,7 @@ void CpuPackedLinear::read_row(int64_t n, float* out) const {
         *out++ = reinterpret_cast<const float*>(at)[in_step * kPanel + lane];
         continue;
       }
-      const uint16_t bits =
-          reinterpret_cast<const uint16_t*>(at)[((in_step / 2) * kPanel + lane) * 2 + in_step % 2];
+      const uint16_t bits = reinterpret_cast<const uint16_t*>(at)[half_of(in_step, lane)];
       *out++ = type_ == DType::kBF16 ? bf16_to_float(bits) : f16_to_float(bits);
     }
     tile += ceil_div(unit, kStep) * step_bytes;

@@ -18,15 +18,18 @@ class CpuPackedLinear final : public CpuLinear {
   void read_row(int64_t n, float* out) const override;
 
   DType type() const { return type_; }
+  bool woven() const { return woven_; }  ///< the tiles are those of pairs.h
   int64_t tile_bytes() const { return tile_bytes_; }
   const std::byte* group(int64_t group) const {
     return memory_->host() + group * kGroup * steps() * tile_bytes_;
   }
 
  private:
+  int64_t half_of(int64_t k, int64_t lane) const;
   void pack_panel(const LinearSource& source, const Kernels& kernels, int64_t panel) const;
 
   DType type_ = DType::kF32;
+  bool woven_ = false;
   int64_t tile_bytes_ = 0;
   std::unique_ptr<Buffer> memory_;
 };

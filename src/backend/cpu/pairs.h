@@ -1,0 +1,41 @@
+// bfloat16 rows times bfloat16 weights two products at a time (AVX512_BF16). vdpbf16ps adds to each
+// sum the product of the high halves of two words, then that of the low halves. A processor that
+// rounds after each of the two (AMD's since Zen 4) does two steps of a chain of rule 2 with it, at
+// twice the speed of single multiply-adds, when the halves of a word have k of the same parity:
+//
+//   word j of a step of 32 k       high half: k = 4j,     low half: k = 4j + 2   (j < 8)
+//   word 8 + j                     high half: k = 4j + 1, low half: k = 4j + 3
+//
+// Rows lie so in x; weights in *woven* tiles, [8 j][even, odd][16 outputs] words.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tandem::cpu {
+
+struct ChainArgs;
+
+struct PairKernels {
+  int max_rows = 0;   ///< rows that `chain` takes at once
+  int tile_rows = 0;  ///< rows that `chain_wide` takes at once
+  /// A row of `steps` * 32 bfloat16 values -> step s at x + s * stride, 16 words.
+  void (*arrange)(const std::byte* row, int64_t steps, float* x, int64_t stride) = nullptr;
+  /// A tile (kernels.h) of bfloat16 weights -> a woven one, in its place.
+  void (*weave)(std::byte* tile) = nullptr;
+  /// As Kernels::expand, from woven tiles.
+  void (*expand)(const std::byte* w, int64_t tile_bytes, int64_t tiles, float* out) = nullptr;
+  /// As Kernels::chain and chain_wide, over woven tiles; x is [steps][rows][16] words.
+  void (*chain)(const ChainArgs&) = nullptr;
+  void (*chain_wide)(const ChainArgs&, int64_t panel_bytes) = nullptr;
+};
+
+/// nullptr where the instruction is absent or was seen to round otherwise.
+const PairKernels* pair_kernels();
+
+/// Where element k (0 to 31) of a step lies in its words: sixteen-bit halves from the first on.
+constexpr int64_t woven_half(int64_t k) {
+  return 2 * (k / 4 + (k % 2 == 0 ? 0 : 8)) + (k % 4 < 2 ? 1 : 0);
+}
+
+}  // namespace tandem::cpu

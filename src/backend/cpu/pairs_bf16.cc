@@ -1,0 +1,197 @@
+// AVX512_BF16: two bfloat16 products of a chain at a time, where the processor rounds after each.
+//
+// A word of x that is loaded to all lanes takes longer than a product: with two panels it serves
+// two.
+#include "backend/cpu/chain_avx512.h"
+#include "backend/cpu/pairs.h"
+#include "base/cpu_features.h"
+
+namespace tandem::cpu {
+namespace {
+
+constexpr int64_t kTile = 1024, kPrefetch = 8192;
+constexpr int kTurns = 8, kWords = 16;
+constexpr int kMaxRows = 10, kTileRows = 8;
+
+inline __attribute__((always_inline)) __m512 add(__m512 sum, __m512i x, __m512i w) {
+  return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(w), reinterpret_cast<__m512bh>(x));
+}
+
+inline __attribute__((always_inline)) __m512i word(const float* x) {
+  return _mm512_castps_si512(_mm512_set1_ps(*x));
+}
+
+/// One step of kRows rows and kPanels panels, even and odd sums in registers.
+template <int kRows, int kPanels, bool kStream>
+inline __attribute__((always_inline)) void step(const float* x, const std::byte* w,
+                                                int64_t panel_bytes, const Into& into) {
+  __m512 even[kRows][kPanels], odd[kRows][kPanels];
+#pragma GCC unroll 10
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p) even[r][p] = odd[r][p] = _mm512_setzero_ps();
+  }
+#pragma GCC unroll 1
+  for (int t = 0; t < kTurns; ++t, ++x, w += kTile / kTurns) {
+    if constexpr (kStream) prefetch(w + kPrefetch);
+    if constexpr (kStream) prefetch(w + kPrefetch + 64);
+    __m512i we[kPanels], wo[kPanels];
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p) {
+      we[p] = _mm512_loadu_si512(w + p * panel_bytes);
+      wo[p] = _mm512_loadu_si512(w + p * panel_bytes + 64);
+    }
+#pragma GCC unroll 10
+    for (int r = 0; r < kRows; ++r) {
+      const __m512i xe = word(x + r * kWords), xo = word(x + r * kWords + 8);
+#pragma GCC unroll 2
+      for (int p = 0; p < kPanels; ++p) even[r][p] = add(even[r][p], xe, we[p]);
+#pragma GCC unroll 2
+      for (int p = 0; p < kPanels; ++p) odd[r][p] = add(odd[r][p], xo, wo[p]);
+    }
+  }
+  put(into, even, odd);
+}
+
+/// Few rows over weights that come from memory, one panel after another: twice as fast as two
+/// panels side by side.
+template <int kRows>
+void chain_rows(const ChainArgs& a) {
+  for (int64_t s = 0; s < a.steps; ++s) {
+    const float* x = a.x + s * kRows * kWords;
+    const std::byte* w = a.w + s * a.step_bytes;
+    for (int p = 0; p < a.panels; ++p) step<kRows, 1, true>(x, w + p * kTile, 0, into(a, s, p));
+  }
+}
+
+/// Rows in parts of at most four, whose sums with two panels fill the registers.
+template <int kRows, int kPanels>
+inline __attribute__((always_inline)) void hot_step(const float* x, const std::byte* w,
+                                                    int64_t panel_bytes, Into into) {
+  constexpr int kParts = (kRows + 3) / 4, kFirst = (kRows + kParts - 1) / kParts;
+  step<kFirst, kPanels, false>(x, w, panel_bytes, into);
+  if constexpr (kRows > kFirst) {
+    into.c += kFirst * into.ldc;
+    hot_step<kRows - kFirst, kPanels>(x + kFirst * kWords, w, panel_bytes, into);
+  }
+}
+
+/// Lines asked for in equal parts, one after each step.
+struct Ahead {
+  const std::byte* at;
+  int64_t bytes;
+  void ask() {
+    for (int64_t i = 0; i < bytes; i += 64) prefetch(at + i);
+    at += bytes;
+  }
+};
+
+/// Tiles hot in the cache.
+template <int kRows>
+void wide_rows(const ChainArgs& a, int64_t panel_bytes) {
+  const int64_t parts = a.steps * ((a.panels + 1) / 2);
+  Ahead weights{a.next_w, a.next_w_bytes / parts};
+  Ahead rows{reinterpret_cast<const std::byte*>(a.next_x),
+             a.next_x == nullptr ? 0 : a.steps * kRows * kWords * 4 / parts};
+  for (int64_t s = 0; s < a.steps; ++s) {
+    const float* x = a.x + s * kRows * kWords;
+    const std::byte* w = a.w + s * a.step_bytes;
+    for (int p = 0; p < a.panels; p += 2) {
+      if (p + 1 < a.panels) {
+        hot_step<kRows, 2>(x, w + p * panel_bytes, panel_bytes, into(a, s, p));
+      } else {
+        hot_step<kRows, 1>(x, w + p * panel_bytes, panel_bytes, into(a, s, p));
+      }
+      weights.ask();
+      rows.ask();
+    }
+  }
+}
+
+template <int kRows = kMaxRows>
+void chain_kernel(const ChainArgs& a) {
+  if (a.rows == kRows) return chain_rows<kRows>(a);
+  if constexpr (kRows > 1) chain_kernel<kRows - 1>(a);
+}
+
+template <int kRows = kTileRows>
+void wide_kernel(const ChainArgs& a, int64_t panel_bytes) {
+  if (a.rows == kRows) return wide_rows<kRows>(a, panel_bytes);
+  if constexpr (kRows > 1) wide_kernel<kRows - 1>(a, panel_bytes);
+}
+
+void arrange(const std::byte* row, int64_t steps, float* x, int64_t stride) {
+  alignas(64) static constexpr uint16_t kOrder[32] = {2,  0,  6,  4,  10, 8,  14, 12, 18, 16, 22,
+                                                      20, 26, 24, 30, 28, 3,  1,  7,  5,  11, 9,
+                                                      15, 13, 19, 17, 23, 21, 27, 25, 31, 29};
+  const __m512i order = _mm512_load_si512(kOrder);
+  for (int64_t s = 0; s < steps; ++s) {
+    const __m512i step = _mm512_loadu_si512(row + s * 64);
+    _mm512_storeu_si512(x + s * stride, _mm512_permutexvar_epi16(order, step));
+  }
+}
+
+/// Lines of (k, k + 1) and (k + 2, k + 3) -> words (k, k + 2) and (k + 1, k + 3).
+void weave(std::byte* tile) {
+  constexpr __mmask32 kHigh = 0xaaaaaaaau;
+  for (int t = 0; t < kTurns; ++t) {
+    std::byte* at = tile + 128 * t;
+    const __m512i a = _mm512_loadu_si512(at), b = _mm512_loadu_si512(at + 64);
+    _mm512_storeu_si512(at, _mm512_mask_blend_epi16(kHigh, b, _mm512_slli_epi32(a, 16)));
+    _mm512_storeu_si512(at + 64, _mm512_mask_blend_epi16(kHigh, _mm512_srli_epi32(b, 16), a));
+  }
+}
+
+void expand(const std::byte* w, int64_t tile_bytes, int64_t tiles, float* out) {
+  const __m512i high = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+  for (int64_t i = 0; i < tiles; ++i) {
+    for (int t = 0; t < kTurns; ++t, out += 64) {
+      const __m512i even = _mm512_loadu_si512(w + i * tile_bytes + 128 * t);
+      const __m512i odd = _mm512_loadu_si512(w + i * tile_bytes + 128 * t + 64);
+      _mm512_storeu_si512(out, _mm512_and_si512(even, high));
+      _mm512_storeu_si512(out + 16, _mm512_and_si512(odd, high));
+      _mm512_storeu_si512(out + 32, _mm512_slli_epi32(even, 16));
+      _mm512_storeu_si512(out + 48, _mm512_slli_epi32(odd, 16));
+    }
+  }
+}
+
+/// Whether the instruction rounds after each product, the high halves' first: seen on numbers of
+/// which one in ten comes out differently when it rounds once or goes in the other order.
+bool rounds_twice() {
+  const unsigned mode = _mm_getcsr();
+  _mm_setcsr(mode | 0x8040);  // as every thread that computes: denormals are flushed
+  uint64_t state = 1;
+  const auto two_halves = [&state] {  // of either sign, between 2^-4 and 2^4
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<uint32_t>(state >> 32 & 0x83ff83ffu) + 0x3d803d80u;
+  };
+  const __m512i high = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+  const auto value = [high](__m512i v) { return _mm512_castsi512_ps(_mm512_and_si512(v, high)); };
+  bool same = true;
+  for (int i = 0; i < 256; ++i) {
+    alignas(64) uint32_t words[3][16];
+    for (auto& line : words) {
+      for (uint32_t& one : line) one = two_halves();
+    }
+    const __m512i x = _mm512_load_si512(words[0]), w = _mm512_load_si512(words[1]);
+    const __m512 sum = _mm512_load_ps(words[2]);
+    __m512 two = _mm512_fmadd_ps(value(x), value(w), sum);
+    two = _mm512_fmadd_ps(value(_mm512_slli_epi32(x, 16)), value(_mm512_slli_epi32(w, 16)), two);
+    same &= _mm512_cmpneq_epi32_mask(_mm512_castps_si512(two),
+                                     _mm512_castps_si512(add(sum, x, w))) == 0;
+  }
+  _mm_setcsr(mode);
+  return same;
+}
+
+}  // namespace
+
+const PairKernels* pair_kernels() {
+  static const PairKernels kernels{kMaxRows, kTileRows,      arrange,      weave,
+                                   expand,   chain_kernel<>, wide_kernel<>};
+  static const bool usable = cpu_features().avx512_bf16 && rounds_twice();
+  return usable ? &kernels : nullptr;
+}
+
+}  // namespace tandem::cpu
