@@ -111,9 +111,11 @@ class Engine {
 
   /// A new id and the text that became certain with it (without a tokenizer: empty). Called from
   /// the engine's thread; id is -1 for the rest of the text at the end.
-  /// It must not call the engine; when it throws, its request ends with that failure.
+  /// It may submit() and cancel(), not wait() or report(): these would wait for themselves. When it
+  /// throws, its request ends with that failure.
   using OnToken = std::function<void(int32_t id, const std::string& text)>;
-  /// Throws Error(kBadInput) when the request can never run. Returns its number.
+  /// Returns the request's number at once; it begins with the next step. Throws Error(kBadInput)
+  /// when it can never run.
   virtual uint64_t submit(Request request, OnToken on_token = {}) = 0;
   /// Waits for its end and forgets it: once for each request, else Error(kBadInput).
   virtual RequestResult wait(uint64_t number) = 0;

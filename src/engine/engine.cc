@@ -168,31 +168,17 @@ uint64_t EngineImpl::submit(Request request, OnToken on_token) {
     }
   }
   validate(request.sampling);
-  std::unique_lock lock(mutex_);
+  SchedulerRequest scheduled{0, request.prompt_ids, request.score ? 0 : request.max_new_tokens,
+                             request.score};
+  scheduler_->check_request(scheduled);
+  const std::lock_guard lock(mutex_);
   if (broken_ != nullptr) throw Error(*broken_);
-  const uint64_t number = next_number_++;
-  auto state = std::make_unique<RequestState>(number, std::move(request), std::move(on_token),
-                                              tokenizer_.get(), info_.vocab_size);
-  const Request& r = state->request();
-  SchedulerRequest scheduled{number, r.prompt_ids, r.score ? 0 : r.max_new_tokens, r.score};
-  std::exception_ptr refused;
-  bool taken = false;
-  work_.emplace_back([&] {
-    try {
-      scheduler_->submit(std::move(scheduled));
-      const std::lock_guard inner(mutex_);
-      requests_.emplace(number, std::move(state));
-    } catch (...) {
-      refused = std::current_exception();
-    }
-    const std::lock_guard inner(mutex_);
-    taken = true;
-    done_.notify_all();
-  });
+  const uint64_t number = scheduled.id = next_number_++;
+  requests_.emplace(number,
+                    std::make_unique<RequestState>(number, std::move(request), std::move(on_token),
+                                                   tokenizer_.get(), info_.vocab_size));
+  work_.emplace_back([this, scheduled = std::move(scheduled)] { scheduler_->submit(scheduled); });
   wake_.notify_all();
-  done_.wait(lock, [&] { return taken || broken_ != nullptr; });
-  if (refused) std::rethrow_exception(refused);
-  if (!taken) throw Error(*broken_);
   return number;
 }
 

@@ -100,8 +100,12 @@ void Scheduler::Impl::refuse_if_never(const SchedulerRequest& request) const {
   }
 }
 
-void Scheduler::submit(SchedulerRequest request) {
+void Scheduler::check_request(const SchedulerRequest& request) const {
   impl_->refuse_if_never(request);
+}
+
+void Scheduler::submit(SchedulerRequest request) {
+  check_request(request);
   Sequence& sequence = impl_->waiting.emplace_back(std::move(request), impl_->pool);
   sequence.tokens.reserve(
       static_cast<size_t>(sequence.prompt_tokens() + sequence.request.max_new_tokens));

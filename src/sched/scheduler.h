@@ -61,7 +61,9 @@ class Scheduler {
   ~Scheduler();
 
   /// Throws Error(kBadInput) when the request can never run: no prompt, more tokens than
-  /// max_seq_len, more pages than there are (the message has both numbers).
+  /// max_seq_len, more pages than there are (the message has both numbers). In any thread.
+  void check_request(const SchedulerRequest& request) const;
+  /// Throws as check_request().
   void submit(SchedulerRequest request);
   /// The most output tokens that submit() accepts after such a prompt; negative: the prompt itself
   /// is too long.

@@ -2,8 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <future>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "tandem/engine.h"
 
@@ -57,6 +61,34 @@ TEST(Requests, AreWaitedForOnce) {
       EXPECT_THAT(error.what(), HasSubstr(std::to_string(unknown)));
     }
   }
+}
+
+TEST(Requests, AreTakenWhileAStepRuns) {
+  const auto engine = small_engine(1);
+  std::promise<void> first_id, taken;
+  std::atomic<bool> in_time = false, told = false;
+  const uint64_t slow = engine->submit(request(), [&](int32_t, const std::string&) {
+    if (told.exchange(true)) return;
+    first_id.set_value();
+    in_time = taken.get_future().wait_for(std::chrono::seconds(60)) == std::future_status::ready;
+  });
+  first_id.get_future().wait();
+  const uint64_t other = engine->submit(request());  // the engine's thread waits for this to return
+  taken.set_value();
+  EXPECT_TRUE(engine->wait(slow).status.ok);
+  EXPECT_TRUE(in_time);
+  EXPECT_EQ(engine->wait(other).output_ids.size(), 6U);
+}
+
+TEST(Requests, MayComeFromACallback) {
+  const auto engine = small_engine(1);
+  std::vector<uint64_t> more;
+  const uint64_t first = engine->submit(request(), [&](int32_t, const std::string&) {
+    if (more.empty()) more.push_back(engine->submit(request()));
+  });
+  const RequestResult result = engine->wait(first);
+  ASSERT_EQ(more.size(), 1U);
+  EXPECT_EQ(engine->wait(more.front()).output_ids, result.output_ids);
 }
 
 TEST(Requests, ThatNobodyWaitsForDoNotKeepTheEngine) {
