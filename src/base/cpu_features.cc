@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/dot_bf16.h"
+
 namespace tandem {
 namespace {
 
@@ -39,7 +41,7 @@ CpuFeatures cpu_features() {
   f.avx512 = f.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   f.avx512_vnni = f.avx512 && __builtin_cpu_supports("avx512vnni");
-  f.avx512_bf16 = f.avx512 && __builtin_cpu_supports("avx512bf16");
+  f.bf16_pairs = f.avx512 && __builtin_cpu_supports("avx512bf16") && dot_bf16_rounds_twice();
   f.amx = f.avx512_vnni && amx_present() && amx_allowed();
   return f;
 }

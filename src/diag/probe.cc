@@ -89,6 +89,8 @@ ComputeProbe compute_probe(const std::string& isa, const std::string& dtype, boo
   }
   if (amx && dtype == "bfloat16")
     return {"bf16 multiply-adds in AMX tiles from L2", tile_bf16_loop_amx, 1 << 17};
+  if (isa == "avx512" && dtype == "bfloat16" && cpu_features().bf16_pairs)
+    return {"bf16 products in pairs", pair_loop_bf16, 1 << 22};
   const auto fma = avx512 ? fma_loop_avx512 : isa == "avx2" ? fma_loop_avx2 : fma_loop_portable;
   return {"fp32 multiply-adds", fma, 1 << 22};
 }

@@ -11,6 +11,8 @@ namespace tandem {
 double fma_loop_portable(int64_t rounds, float& sink);
 double fma_loop_avx2(int64_t rounds, float& sink);
 double fma_loop_avx512(int64_t rounds, float& sink);
+/// Two bfloat16 products each (vdpbf16ps).
+double pair_loop_bf16(int64_t rounds, float& sink);
 
 /// Products of bytes added to int32: portable multiplies, vpmaddubsw + vpmaddwd, vpdpbusd.
 double int8_loop_portable(int64_t rounds, float& sink);

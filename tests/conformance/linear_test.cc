@@ -1,5 +1,6 @@
 // linear(): every instruction set and thread count against rule 2 written down in fixture.h.
 #include <numeric>
+#include <random>
 
 #include "conformance/fixture.h"
 
@@ -214,6 +215,25 @@ TEST(LinearConformance, DenormalsAreFlushedAndNanStays) {
     EXPECT_EQ(got[0], 0.0f) << v.isa;
     EXPECT_TRUE(std::isnan(got[5])) << v.isa;
   }
+}
+
+TEST(LinearConformance, ProductsOfEverySizeRoundAlike) {
+  // From denormals to 2^40: sums cancel, underflow and lose all but their largest product.
+  const Case c{"", B, B, B, 70, {64, 96}, {0, 1}};
+  constexpr int64_t kRows = 11;
+  std::mt19937 generator(5);
+  const auto number = [&generator] {
+    const uint32_t exponents[] = {0, 1, 30, 64, 65, 120, 126, 127, 128, 167};
+    const uint32_t bits = generator();
+    const uint32_t half = (bits & 0x8000u) | exponents[(bits >> 16) % 10] << 7 | (bits & 0x7fu);
+    return bf16_to_float(static_cast<uint16_t>(half));
+  };
+  Data d{std::vector<float>(kRows * 160), std::vector<float>(70 * 160), {}};
+  for (float& v : d.x) v = number();
+  for (float& v : d.w) v = number();
+  const auto expected = run(*make({"portable", 1}), c, d, kRows)[0];
+  for (const Variant& v : variants())
+    EXPECT_TRUE(same_bits(run(*make(v), c, d, kRows)[0], expected)) << v.isa;
 }
 
 TEST(LinearConformance, CountsMultiplyAddsWithoutPadding) {
