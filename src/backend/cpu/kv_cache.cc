@@ -36,7 +36,7 @@ CpuKvCache::CpuKvCache(const KvCacheSpec& spec)
 
 std::byte* CpuKvCache::keys(int64_t layer, int32_t page, int64_t head) const {
   TANDEM_CHECK(layer >= 0 && layer < spec_.layers && page >= 0 && page < spec_.blocks);
-  return memory_->host() + ((layer * spec_.blocks + page) * spec_.kv_heads + head) * head_bytes_;
+  return memory_->host() + ((page * spec_.layers + layer) * spec_.kv_heads + head) * head_bytes_;
 }
 
 void CpuKvCache::put_key(std::byte* tiles, int64_t slot, const std::byte* row) const {
@@ -89,11 +89,9 @@ void CpuKvCache::write(const Kernels& kernels, const KvEntry& e) const {
 }
 
 void CpuKvCache::copy_page(int32_t from, int32_t to) const {
-  const auto bytes = static_cast<size_t>(spec_.kv_heads * head_bytes_);
+  const auto bytes = static_cast<size_t>(spec_.layers * spec_.kv_heads * head_bytes_);
   if (bytes == 0 || from == to) return;
-  for (int64_t layer = 0; layer < spec_.layers; ++layer) {
-    std::memcpy(keys(layer, to, 0), keys(layer, from, 0), bytes);
-  }
+  std::memcpy(keys(0, to, 0), keys(0, from, 0), bytes);
 }
 
 }  // namespace tandem::cpu

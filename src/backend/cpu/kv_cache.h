@@ -5,8 +5,8 @@
 //   keys    [4 panels of 16 keys][D steps of 32 channels] tiles [16 pairs][16 keys][2]
 //   values  [2D panels of 16 channels][2 steps of 32 keys] tiles [16 pairs][16 channels][2]
 //   scales  [64 keys] of the keys, [64 keys] of the values, float32: int8 only
-// (float32 and int8: tiles [32][16]). Both have 4D tiles. Order: [layer][page][head][keys, values,
-// scales].
+// (float32 and int8: tiles [32][16]). Both have 4D tiles. Order: [page][layer][head][keys, values,
+// scales]: a sequence of few tokens touches little memory.
 #pragma once
 
 #include <memory>
