@@ -110,7 +110,9 @@ DType cache_type(const std::string& kv_cache, const ModelSpec& spec, DType compu
   bad_input("--kv_cache is \"{}\"; expected auto, int8, bf16, f16 or f32", kv_cache);
 }
 
-WeightFormat weight_format(const std::string& option, const Checkpoint&) {
+namespace {
+
+WeightFormat named_format(const std::string& option) {
   using enum WeightFormat;
   if (option == "int4") return kBestInt4;
   if (option == "int4_min") return kInt4Min;  // format_name() says "int4", the best one
@@ -118,6 +120,21 @@ WeightFormat weight_format(const std::string& option, const Checkpoint&) {
     if (option == format_name(format)) return format;
   }
   bad_input("--quantize is \"{}\"; expected none, int8, int4, int4_symmetric or int4_min", option);
+}
+
+}  // namespace
+
+WeightFormat weight_format(const std::string& option, const Checkpoint& checkpoint) {
+  const WeightFormat format = named_format(option);
+  const WeightForms stored = checkpoint.weights->forms(DType::kF32, WeightFormat::kFloat);
+  if (is_quantized(format) && !stored.stored.empty() && stored.name() != format_name(format)) {
+    bad_input(
+        "--quantize is \"{}\", and {} is stored as {} already; leave the option out, or quantize "
+        "the "
+        "checkpoint in 16 or 32 bits",
+        option, checkpoint.folder.path, stored.name());
+  }
+  return format;
 }
 
 LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint) {

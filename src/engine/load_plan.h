@@ -22,7 +22,8 @@ LoadPlan plan_load(const EngineOptions& options, const Checkpoint& checkpoint);
 /// asks for it. Throws Error(kBadInput).
 DType cache_type(const std::string& kv_cache, const ModelSpec& spec, DType compute);
 
-/// What --quantize asks for. Throws Error(kBadInput) for another word.
+/// What --quantize asks for. Throws Error(kBadInput) for another word, and where the checkpoint is
+/// stored in another form.
 WeightFormat weight_format(const std::string& option, const Checkpoint& checkpoint);
 
 /// generation_config.json's sampling: its keys; without do_sample temperature 0, with it

@@ -61,17 +61,12 @@ int64_t peak_rss() {
 std::unique_ptr<Checkpoint> Checkpoint::open(const std::string& path, const Families& families) {
   auto checkpoint = std::make_unique<Checkpoint>();
   checkpoint->folder = open_model_config(path);
-  if (const auto method = checkpoint->folder.quantization_method()) {
-    unsupported(
-        "{}: quantization_config: method \"{}\" is not supported; use the checkpoint in 16 or 32 "
-        "bits",
-        checkpoint->folder.config_path, *method);
-  }
+  const auto quantization = read_quantization(checkpoint->folder);
   checkpoint->spec =
       read_model_spec(checkpoint->folder.config, checkpoint->folder.config_path, families);
   checkpoint->folder = open_model(path);
   checkpoint->weights =
-      std::make_unique<ModelWeights>(checkpoint->spec, checkpoint->folder.tensors);
+      std::make_unique<ModelWeights>(checkpoint->spec, checkpoint->folder.tensors, quantization);
   return checkpoint;
 }
 
@@ -97,9 +92,13 @@ RankModel::RankModel(RankContext& ranks, const RankSetup& setup,
   const std::chrono::milliseconds limit(static_cast<int64_t>(setup.time_limit_s * 1000));
   self_test(ranks_.host(), *comm_, *backend_, spec, limit);
   ParallelContext parallel{backend_.get(), comm_.get(), ranks_.rank(), ranks_.size(), {}, nullptr};
-  const Mc2Decision mc2 = decide_mc2(ranks_.host(), parallel, setup.mc2,
-                                     {split_.ff, checkpoint_->spec.hidden, setup.decoder.compute,
-                                      setup.decoder.max_rows, setup.decoder.quantize});
+  const WeightRule* down = checkpoint_->spec.rule(WeightRole::kDown);
+  const WeightForms forms =
+      checkpoint_->weights->forms(setup.decoder.compute, setup.decoder.quantize);
+  const Mc2Decision mc2 =
+      decide_mc2(ranks_.host(), parallel, setup.mc2,
+                 {split_.ff, checkpoint_->spec.hidden, setup.decoder.compute,
+                  setup.decoder.max_rows, down == nullptr ? forms.quantize : forms.of(*down, 0)});
   parallel.mc2 = mc2.schedule;
   if (setup.time_ops) clock_ = std::make_unique<OpClock>();
   parallel.clock = clock_.get();

@@ -30,6 +30,14 @@ int64_t held(const ModelSpec& spec, const Shard& shard, Dim dim) {
   }
 }
 
+/// Units of what is reduced over, gathered or scattered.
+Units dim_units(const ModelSpec& spec, Dim dim) {
+  if (dim == Dim::kQueryHeads) return {spec.q_heads * spec.head_dim, spec.head_dim};
+  if (dim == Dim::kFeedForward) return feed_forward_units(spec.ff);
+  TANDEM_CHECK(dim == Dim::kHidden);
+  return feed_forward_units(spec.hidden);
+}
+
 /// Which elements of a weight a rank has, by the units of its input side.
 struct HeldWeight {
   int64_t out = 1;
@@ -45,15 +53,10 @@ HeldWeight held_weight(const ModelSpec& spec, const ModelSplit& split, const Sha
   HeldWeight weight;
   weight.out =
       how == Split::kOutFeatures ? held(spec, shard, sides.out) : dim_size(spec, sides.out);
-  if (how == Split::kInFeatures) {
-    const DimSplit in = dim_split(spec, split, sides.in);
-    weight.in_units = in.units;
-    weight.in_run = in.runs[static_cast<size_t>(shard.rank)];
-  } else {
-    const int64_t size = dim_size(spec, sides.in);
-    weight.in_units = {size, size};
-    weight.in_run = {0, 1};
-  }
+  weight.in_units = input_units(spec, rule);
+  weight.in_run = how == Split::kInFeatures
+                      ? dim_split(spec, split, sides.in).runs[static_cast<size_t>(shard.rank)]
+                      : Range{0, 1};
   return weight;
 }
 
@@ -103,6 +106,13 @@ std::string_view WeightForms::name() const {
   return format_name(is_quantized(blocks) ? blocks : stored.begin()->second);
 }
 
+Units input_units(const ModelSpec& spec, const WeightRule& rule) {
+  const Dim in = sides_of(rule).in;
+  if (split_of(rule) == Split::kInFeatures) return dim_units(spec, in);
+  const int64_t size = dim_size(spec, in);
+  return {size, size};
+}
+
 ModelSplit split_model(const ModelSpec& spec, int ranks) {
   ModelSplit split;
   split.ranks = ranks;
@@ -117,10 +127,10 @@ ModelSplit split_model(const ModelSpec& spec, int ranks) {
 }
 
 DimSplit dim_split(const ModelSpec& spec, const ModelSplit& split, Dim dim) {
-  if (dim == Dim::kQueryHeads) return {{spec.q_heads * spec.head_dim, spec.head_dim}, split.heads};
-  if (dim == Dim::kFeedForward) return {split.ff, split.ff_runs};
-  TANDEM_CHECK(dim == Dim::kHidden);
-  return {split.hidden, split.hidden_runs};
+  const std::vector<Range>& runs = dim == Dim::kQueryHeads    ? split.heads
+                                   : dim == Dim::kFeedForward ? split.ff_runs
+                                                              : split.hidden_runs;
+  return {dim_units(spec, dim), runs};
 }
 
 Shard shard_of(const ModelSpec& spec, const ModelSplit& split, int rank, const WeightForms& forms,

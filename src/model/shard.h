@@ -29,6 +29,9 @@ struct DimSplit {
   const std::vector<Range>& runs;
 };
 ModelSplit split_model(const ModelSpec& spec, int ranks);
+/// How the input side of a weight is cut, where chains and groups of quantized values restart: the
+/// units of a row-parallel one, else a single unit.
+Units input_units(const ModelSpec& spec, const WeightRule& rule);
 DimSplit dim_split(const ModelSpec& spec, const ModelSplit& split, Dim dim);
 
 struct Shard {

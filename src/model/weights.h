@@ -6,6 +6,7 @@
 #include <string>
 #include <tuple>
 
+#include "checkpoint/quantization_config.h"
 #include "checkpoint/tensor_store.h"
 #include "model/shard.h"
 
@@ -17,10 +18,12 @@ std::vector<NamedShape> expected_tensors(const ModelSpec& spec);
 class ModelWeights {
  public:
   /// Walks all tensors once. Throws Error naming the tensor: unexpected, missing, wrong shape (both
-  /// printed), wrong type.
-  ModelWeights(const ModelSpec& spec, const TensorStore& store);
+  /// printed), wrong type. With `quantization` a matrix may be stored as codes, scales and minima.
+  ModelWeights(const ModelSpec& spec, const TensorStore& store,
+               std::optional<StoredQuantization> quantization = {});
 
-  /// The stored type of most weights: what --dtype auto means.
+  /// The stored type of most weights (of quantized ones: before they were): what --dtype auto
+  /// means.
   DType stored_dtype() const;
 
   /// How the weights are kept when packed: those in floating point as `compute` says
@@ -35,14 +38,27 @@ class ModelWeights {
   WeightRows bias(const WeightRule& rule, int64_t layer, Range range) const;
   /// Drops the pages of a weight after it was packed.
   void release(const WeightRule& rule, int64_t layer) const;
+  /// The tensor of a weight that is stored in floating point; its bias with `bias`.
+  const StoredTensor& tensor(const WeightRule& rule, int64_t layer, bool bias) const;
 
  private:
-  const StoredTensor& tensor(const WeightRule& rule, int64_t layer, bool bias) const;
+  /// A weight as it is stored.
+  struct Bound {
+    const StoredTensor* data = nullptr;
+    const StoredTensor* scale = nullptr;  ///< of a quantized one
+    const StoredTensor* min = nullptr;
+    WeightFormat format = WeightFormat::kFloat;
+  };
+  const Bound& bound(const WeightRule& rule, int64_t layer, bool bias) const;
   void bind(const WeightRule& rule, int64_t layer, bool bias);
+  Bound bind_quantized(const WeightRule& rule, const std::string& name) const;
+  void check_shape(const StoredTensor& stored, const std::vector<int64_t>& expected) const;
+  void check_stacks() const;
 
   const ModelSpec& spec_;
   const TensorStore& store_;
-  std::map<std::tuple<const WeightRule*, int64_t, bool>, const StoredTensor*> bound_;
+  std::optional<StoredQuantization> quantization_;
+  std::map<std::tuple<const WeightRule*, int64_t, bool>, Bound> bound_;
 };
 
 }  // namespace tandem

@@ -28,6 +28,8 @@ constexpr bool is_int4(WeightFormat f) {
 constexpr bool has_min(WeightFormat f) {
   return f == WeightFormat::kInt8Min || f == WeightFormat::kInt4Min;
 }
+/// Groups of `values` values that lie in one unit.
+constexpr int64_t group_count(int64_t values) { return (values + kQuantGroup - 1) / kQuantGroup; }
 /// Bytes of a group with its scale and minimum; kFloat: 0.
 constexpr int64_t group_bytes(WeightFormat f) {
   if (!is_quantized(f)) return 0;
