@@ -12,6 +12,7 @@ void add_detokenize(CLI::App& app);
 void add_render(CLI::App& app);
 void add_sample(CLI::App& app);
 void add_import(CLI::App& app);
+void add_quantize(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_score(CLI::App& app);

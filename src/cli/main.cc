@@ -149,6 +149,7 @@ std::unique_ptr<CLI::App> command_app() {
   tandem::cli::add_detokenize(app);
   tandem::cli::add_render(app);
   tandem::cli::add_import(app);
+  tandem::cli::add_quantize(app);
   return owner;
 }
 

@@ -1,13 +1,17 @@
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "base/check.h"
 #include "base/mapped_file.h"
 #include "checkpoint/gguf.h"
+#include "checkpoint/quantization_config.h"
 #include "convert/dequantize.h"
+#include "convert/gguf_keep.h"
 #include "convert/gguf_model.h"
 #include "convert/gguf_tokenizer.h"
 #include "convert/output_folder.h"
+#include "convert/quantized_tensor.h"
 #include "convert/safetensors_writer.h"
 #include "tandem/convert.h"
 #include "text/tokenizer/hf_tokenizer.h"
@@ -30,6 +34,27 @@ class TensorCopy {
   TensorCopy(const ImportOptions& options, const MappedFile& file, SafetensorsWriter& writer)
       : options_(options), file_(file), writer_(writer) {}
 
+  void keep(const PlannedTensor& tensor, WeightFormat format) {
+    const GgufTensor& source = *tensor.source;
+    const int64_t rows = source.shape[0], columns = source.shape[1];
+    const int64_t row_bytes = columns / source.type.block * source.type.block_bytes;
+    const QuantizedTensor out(format, columns, {columns});
+    std::vector<uint16_t> scales(static_cast<size_t>(rows * out.groups())), mins(scales.size());
+    std::vector<std::byte> codes;
+    for (int64_t row = 0; row < rows; ++row) {
+      codes.assign(static_cast<size_t>(out.row_bytes()), std::byte{0});
+      const std::byte* block = source.data.data() + source_row(tensor, row) * row_bytes;
+      const auto first = static_cast<size_t>(row * out.groups());
+      const QuantizedTensor::Row to{codes.data(), &scales[first], &mins[first]};
+      for (int64_t g = 0; g < out.groups(); ++g, block += source.type.block_bytes)
+        out.put(kept_group(format, block), g, to);
+      write(codes);
+    }
+    write(std::as_bytes(std::span(scales)));
+    if (has_min(format)) write(std::as_bytes(std::span(mins)));
+    release(source);
+  }
+
   void run(const PlannedTensor& tensor) {
     const GgufTensor& source = *tensor.source;
     const int64_t columns = source.shape.back();
@@ -44,16 +69,19 @@ class TensorCopy {
                    columns, values_.data() + i * columns);
       }
       const auto piece = std::span(values_).first(static_cast<size_t>(count * columns));
-      writer_.write(std::as_bytes(piece));
-      report(static_cast<int64_t>(piece.size_bytes()));
+      write(std::as_bytes(piece));
     }
-    file_.advise_dontneed(static_cast<size_t>(source.data.data() - file_.data()),
-                          source.data.size());
+    release(source);
   }
 
  private:
-  void report(int64_t bytes) {
-    done_ += bytes;
+  void release(const GgufTensor& source) const {
+    file_.advise_dontneed(static_cast<size_t>(source.data.data() - file_.data()),
+                          source.data.size());
+  }
+  void write(std::span<const std::byte> bytes) {
+    writer_.write(bytes);
+    done_ += static_cast<int64_t>(bytes.size());
     if (options_.progress && !options_.progress(done_, writer_.data_bytes())) {
       fail(ErrorCode::kAborted, "import was interrupted; nothing was written to {}",
            options_.folder);
@@ -83,8 +111,13 @@ ImportSummary import_gguf(const ImportOptions& options) {
   // Merges and added tokens that no tokenizer can use are found before anything is written.
   parse_tokenizer_json(tokenizer, options.gguf + ": tokenizer");
 
+  ImportSummary summary;
+  std::map<std::string, WeightFormat> kept;
+  if (options.keep_quantized) kept = kept_tensors(model, summary.notes);
+
   OutputFolder folder(options.folder);
   Json config = model.config();
+  if (!kept.empty()) config.set("quantization_config", quantization_config({DType::kBF16}));
   for (const auto& [key, id] : text.special_ids.object()) config.set(key, id);
   write_json(folder, "config.json", config);
   folder.write_text("tokenizer.json", tokenizer);
@@ -93,14 +126,31 @@ ImportSummary import_gguf(const ImportOptions& options) {
 
   std::vector<TensorHeader> headers;
   for (const PlannedTensor& tensor : model.tensors) {
-    headers.push_back({tensor.name, DType::kBF16, tensor.source->shape});
+    const auto format = kept.find(tensor.name);
+    if (format == kept.end()) {
+      headers.push_back({tensor.name, DType::kBF16, tensor.source->shape});
+      continue;
+    }
+    const int64_t columns = tensor.source->shape[1];
+    QuantizedTensor(format->second, columns, {columns})
+        .add_headers(tensor.name, tensor.source->shape[0], headers);
   }
   SafetensorsWriter writer(folder.file("model.safetensors"), headers);
   TensorCopy copy(options, file, writer);
-  for (const PlannedTensor& tensor : model.tensors) copy.run(tensor);
+  for (const PlannedTensor& tensor : model.tensors) {
+    const auto format = kept.find(tensor.name);
+    if (format == kept.end()) {
+      copy.run(tensor);
+    } else {
+      copy.keep(tensor, format->second);
+    }
+  }
   writer.finish();
   folder.publish();
-  return {static_cast<int64_t>(model.tensors.size()), model.vocabulary, writer.data_bytes()};
+  summary.tensors = static_cast<int64_t>(model.tensors.size());
+  summary.tokens = model.vocabulary;
+  summary.bytes = writer.data_bytes();
+  return summary;
 }
 
 }  // namespace tandem
