@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "support/digests.h"
 #include "support/golden.h"
 #include "support/tandem_json.h"
 #include "tandem/engine.h"
@@ -23,44 +24,6 @@ const std::vector<std::string> kModelTypes = {"llama", "mistral", "qwen", "qwen2
 const std::vector<int> kWorldSizes = {1, 2, 3, 4, 5, 7, 8};
 
 std::vector<int32_t> narrow(const std::vector<int64_t>& ids) { return {ids.begin(), ids.end()}; }
-
-EngineOptions options_for(const std::string& folder, int world_size) {
-  EngineOptions options;
-  options.model_path = folder;
-  options.world_size = world_size;
-  options.threads = 1;
-  options.ranks_are_threads = true;
-  return options;
-}
-
-Request greedy(const std::vector<int64_t>& prompt, int64_t tokens) {
-  Request request;
-  request.prompt_ids = narrow(prompt);
-  request.sampling.temperature = 0;
-  request.max_new_tokens = tokens;
-  request.digest = true;
-  request.logits_last = true;
-  return request;
-}
-
-/// Digests of all prompts, given to the engine at once so that they share batches.
-std::vector<uint64_t> digests(Engine& engine, const std::vector<std::vector<int64_t>>& prompts) {
-  std::vector<uint64_t> numbers;
-  for (const auto& prompt : prompts) numbers.push_back(engine.submit(greedy(prompt, 5)));
-  std::vector<uint64_t> result;
-  for (uint64_t number : numbers) {
-    const RequestResult r = engine.wait(number);
-    EXPECT_TRUE(r.status.ok) << r.status.message;
-    result.push_back(r.digest);
-  }
-  return result;
-}
-
-std::vector<std::vector<int64_t>> prompts_of(const GoldenModel& model) {
-  std::vector<std::vector<int64_t>> prompts;
-  for (const auto& c : model.cases) prompts.push_back(c.prompt);
-  return prompts;
-}
 
 class EngineMatrix : public testing::TestWithParam<int> {};
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "support/digests.h"
 #include "support/golden.h"
 #include "support/tandem_json.h"
 #include "support/temp_folder.h"
@@ -19,33 +20,9 @@
 namespace tandem::test {
 namespace {
 
-Request greedy(const std::vector<int64_t>& prompt, int64_t tokens) {
-  Request request;
-  request.prompt_ids = {prompt.begin(), prompt.end()};
-  request.sampling.temperature = 0;
-  request.max_new_tokens = tokens;
-  request.digest = true;
-  request.logits_last = true;
-  return request;
-}
-
-std::vector<uint64_t> digests(Engine& engine, const GoldenModel& model) {
-  std::vector<uint64_t> numbers, found;
-  for (const auto& c : model.cases) numbers.push_back(engine.submit(greedy(c.prompt, 5)));
-  for (uint64_t number : numbers) {
-    const RequestResult r = engine.wait(number);
-    EXPECT_TRUE(r.status.ok) << r.status.message;
-    found.push_back(r.digest);
-  }
-  return found;
-}
-
-EngineOptions options_for(const std::string& folder, const std::string& kv_cache) {
-  EngineOptions options;
-  options.model_path = folder;
+EngineOptions with_cache(const std::string& folder, const std::string& kv_cache) {
+  EngineOptions options = options_for(folder);
   options.kv_cache = kv_cache;
-  options.threads = 1;
-  options.ranks_are_threads = true;
   return options;
 }
 
@@ -61,7 +38,7 @@ TEST_P(KvCacheTypes, OneDigestForEachType) {
     for (int world_size : {1, 2, 3, static_cast<int>(model.query_heads) + 1}) {
       for (const int64_t chunk : {0, 7}) {
         ++turn;
-        EngineOptions options = options_for(model.folder, type);
+        EngineOptions options = with_cache(model.folder, type);
         options.world_size = world_size;
         options.prefill_chunk = chunk;
         options.isa = isas[turn % isas.size()];
@@ -70,10 +47,10 @@ TEST_P(KvCacheTypes, OneDigestForEachType) {
         SCOPED_TRACE(type + " world size " + std::to_string(world_size) + " chunk " +
                      std::to_string(chunk) + " " + options.isa);
         auto engine = Engine::load(options);
-        const auto found = digests(*engine, model);
+        const auto found = digests(*engine, prompts_of(model));
         if (expected.empty()) expected = found;
         EXPECT_EQ(found, expected);
-        EXPECT_EQ(digests(*engine, model), expected) << "with prefixes from the cache";
+        EXPECT_EQ(digests(*engine, prompts_of(model)), expected) << "with prefixes from the cache";
       }
     }
     by_type.push_back(expected);
@@ -85,7 +62,7 @@ TEST_P(KvCacheTypes, OneDigestForEachType) {
 TEST_P(KvCacheTypes, StayNearTheReference) {
   const GoldenModel model = read_golden(GetParam());
   for (const std::string type : {"int8", "bf16", "f16", "f32"}) {
-    EngineOptions options = options_for(model.folder, type);
+    EngineOptions options = with_cache(model.folder, type);
     options.dtype = "float32";
     auto engine = Engine::load(options);
     // One rounding of keys and values instead of one of every activation; int8 is one of 254 steps
@@ -124,7 +101,7 @@ TEST(KvCacheOption, QwenAsksForInt8AndTheOptionDecides) {
   config.set("use_cache_quantization", true);
   temp.write("config.json", config.dump());
   const auto loaded = [](const std::string& folder, const std::string& type) {
-    return Engine::load(options_for(folder, type))->info().kv_cache;
+    return Engine::load(with_cache(folder, type))->info().kv_cache;
   };
   EXPECT_EQ(loaded(temp.path(), "auto"), "int8");
   EXPECT_EQ(loaded(temp.path(), "bf16"), "bfloat16");
