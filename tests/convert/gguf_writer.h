@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/half.h"
+
 namespace tandem::test {
 
 template <typename T>
@@ -93,6 +95,43 @@ inline std::string blocks(uint32_t type, uint64_t elements) {
     }
   }
   return data;
+}
+
+/// Value `index` of a tensor's data, in double, rounded to float once.
+inline float formula(uint32_t type, const std::string& data, int64_t index) {
+  const auto half = [&](size_t at) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, data.data() + at, 2);
+    return static_cast<double>(f16_to_float(bits));
+  };
+  const auto i = static_cast<size_t>(index);
+  const size_t block = i / 32;
+  const size_t in_block = i % 32;
+  const auto nibble = [&](size_t begin) {
+    const auto byte = static_cast<uint8_t>(data[begin + in_block % 16]);
+    return static_cast<double>(in_block < 16 ? byte & 15 : byte >> 4);
+  };
+  switch (type) {
+    case 0: {
+      float value = 0;
+      std::memcpy(&value, data.data() + 4 * i, 4);
+      return value;
+    }
+    case 1:
+      return static_cast<float>(half(2 * i));
+    case 2:
+      return static_cast<float>(half(18 * block) * (nibble(18 * block + 2) - 8));
+    case 3:
+      return static_cast<float>(half(20 * block) * nibble(20 * block + 4) + half(20 * block + 2));
+    case 8:
+      return static_cast<float>(half(34 * block) *
+                                static_cast<int8_t>(data[34 * block + 2 + in_block]));
+    default: {
+      uint16_t bits = 0;
+      std::memcpy(&bits, data.data() + 2 * i, 2);
+      return bf16_to_float(bits);
+    }
+  }
 }
 
 /// Hidden 64, 4 query heads of 16, 2 key/value heads, width 96, 7 tokens, untied only if asked.

@@ -40,7 +40,7 @@ std::vector<std::string> listing(const std::string& folder) {
 }
 
 ImportSummary import_into(const TempFolder& temp, const TestGguf& gguf) {
-  return import_gguf({temp.write("m.gguf", gguf.bytes()), temp.file("out"), {}});
+  return import_gguf({temp.write("m.gguf", gguf.bytes()), temp.file("out"), false, {}});
 }
 
 /// The float nearest to `value` among bfloat16's, ties to even, by arithmetic instead of bits.
@@ -50,43 +50,6 @@ float nearest_bf16(float value) {
   std::frexp(value, &exponent);
   const double unit = std::ldexp(1.0, exponent - 8);  // 8 significant bits
   return static_cast<float>(std::nearbyint(value / unit) * unit);
-}
-
-/// Value `index` of a tensor's data, in double, rounded to float once.
-float formula(uint32_t type, const std::string& data, int64_t index) {
-  const auto half = [&](size_t at) {
-    uint16_t bits = 0;
-    std::memcpy(&bits, data.data() + at, 2);
-    return static_cast<double>(f16_to_float(bits));
-  };
-  const auto i = static_cast<size_t>(index);
-  const size_t block = i / 32;
-  const size_t in_block = i % 32;
-  const auto nibble = [&](size_t begin) {
-    const auto byte = static_cast<uint8_t>(data[begin + in_block % 16]);
-    return static_cast<double>(in_block < 16 ? byte & 15 : byte >> 4);
-  };
-  switch (type) {
-    case 0: {
-      float value = 0;
-      std::memcpy(&value, data.data() + 4 * i, 4);
-      return value;
-    }
-    case 1:
-      return static_cast<float>(half(2 * i));
-    case 2:
-      return static_cast<float>(half(18 * block) * (nibble(18 * block + 2) - 8));
-    case 3:
-      return static_cast<float>(half(20 * block) * nibble(20 * block + 4) + half(20 * block + 2));
-    case 8:
-      return static_cast<float>(half(34 * block) *
-                                static_cast<int8_t>(data[34 * block + 2 + in_block]));
-    default: {
-      uint16_t bits = 0;
-      std::memcpy(&bits, data.data() + 2 * i, 2);
-      return bf16_to_float(bits);
-    }
-  }
 }
 
 float stored_value(const StoredTensor& tensor, int64_t index) {
@@ -283,16 +246,16 @@ TEST(Import, FolderInUseIsLeftAlone) {
   EXPECT_EQ(listing(temp.file("out")).size(), 5U);
   const TempFolder other;
   const std::string gguf = other.write("m.gguf", small_llama().bytes());
-  EXPECT_THROW(import_gguf({gguf, other.file("a/b"), {}}), Error);
-  EXPECT_THROW(import_gguf({gguf, gguf, {}}), Error);
-  EXPECT_THROW(import_gguf({gguf, "", {}}), Error);
-  import_gguf({gguf, other.file("slash") + "/", {}});
+  EXPECT_THROW(import_gguf({gguf, other.file("a/b"), false, {}}), Error);
+  EXPECT_THROW(import_gguf({gguf, gguf, false, {}}), Error);
+  EXPECT_THROW(import_gguf({gguf, "", false, {}}), Error);
+  import_gguf({gguf, other.file("slash") + "/", false, {}});
   EXPECT_THAT(listing(other.path()), ElementsAre("m.gguf", "slash"));
 }
 
 TEST(Import, CancelledLeavesNothing) {
   const TempFolder temp;
-  ImportOptions options{temp.write("m.gguf", small_llama().bytes()), temp.file("out"), {}};
+  ImportOptions options{temp.write("m.gguf", small_llama().bytes()), temp.file("out"), false, {}};
   int64_t last = 0;
   options.progress = [&last](int64_t done, int64_t total) {
     EXPECT_GT(done, last);
