@@ -1,165 +1,31 @@
 #include "tensor/quantization.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 
+#include "base/cpu_features.h"
 #include "base/half.h"
+#include "tensor/quantize_group.h"
 
 namespace tandem {
 namespace {
 
-constexpr float kMaxHalf = 65504.0f;
-constexpr uint16_t kNanHalf = 0x7e00;
-constexpr int kLanes = 16;
-/// Bits of 2^64, from where a weight counts as not finite, and of 2^-64, below which a group is 0.
-constexpr uint32_t kLargest = (127u + 64u) << 23, kSmallest = (127u - 64u) << 23;
-
-/// To the nearest integer, halves to even, for |x| < 2^22.
-float nearest(float x) {
-  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23
-  return (x + kMagic) - kMagic;
-}
-
-/// A number as the half that is stored, and its value.
 uint16_t half_of(float x, float& value) {
+  constexpr float kMaxHalf = 65504.0f;
   const uint16_t bits = float_to_f16(std::clamp(x, -kMaxHalf, kMaxHalf));
   value = f16_to_float(bits);
   return bits;
 }
 
-/// 16 sums side by side, added in a fixed tree: the same on every machine.
-float total(float* lanes) {
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  }
-  return lanes[0];
+void quantize_portable(WeightFormat format, const float* w, QuantizedGroup& out) {
+  quantize_whole(format, w, half_of, out);
 }
 
-struct Extent {
-  float low, high;
-  bool finite;
-};
-Extent extent(const float* w) {
-  Extent e{w[0], w[0], true};
-  uint32_t bits = 0;
-  for (int64_t i = 0; i < kQuantGroup; ++i) {
-    e.low = std::min(e.low, w[i]);
-    e.high = std::max(e.high, w[i]);
-    bits = std::max(bits, std::bit_cast<uint32_t>(w[i]) & 0x7fffffffu);
-  }
-  e.finite = bits < kLargest;
-  if (bits < kSmallest) e.low = e.high = 0;
-  return e;
-}
-
-void quantize_int8(const float* w, const Extent& e, QuantizedGroup& out) {
-  float scale = 0;
-  out.scale = half_of(std::max(-e.low, e.high) / 127.0f, scale);
-  const float inverse = scale > 0 ? 1.0f / scale : 0.0f;
-  for (int64_t i = 0; i < kQuantGroup; ++i) {
-    const float q = nearest(std::clamp(w[i] * inverse, -127.0f, 127.0f));
-    out.codes[i] = static_cast<uint8_t>(static_cast<int>(q) + 128);
-  }
-}
-
-/// q = nearest(w / scale) in [-8, 7] with the sums of w q and q q.
-struct Fit4 {
-  float q[kQuantGroup];
-  float wq, qq;
-};
-void fit(const float* w, float inverse, Fit4& f) {
-  float wq[kLanes] = {}, qq[kLanes] = {};
-  for (int64_t i = 0; i < kQuantGroup; ++i) {
-    f.q[i] = nearest(std::clamp(w[i] * inverse, -8.0f, 7.0f));
-  }
-  for (int64_t i = 0; i < kQuantGroup; i += kLanes) {
-    for (int64_t j = 0; j < kLanes; ++j) {
-      wq[j] += w[i + j] * f.q[i + j];
-      qq[j] += f.q[i + j] * f.q[i + j];
-    }
-  }
-  f.wq = total(wq);
-  f.qq = total(qq);
-}
-
-/// The best of a list of starts by how much of the squares (w q)^2 / q q it explains. The value
-/// that is largest in size lies near -8, where there is one code more.
-void quantize_int4(const float* w, const Extent& e, QuantizedGroup& out) {
-  constexpr float kStarts[] = {-8.0f, -7.0f, -7.25f, -7.5f, -7.75f, -8.25f, -8.5f, -8.75f};
-  const float top = e.high > -e.low ? e.high : e.low;
-  Fit4 best = {};
-  float most = 0;
-  for (const float start : kStarts) {
-    Fit4 f;
-    fit(w, top == 0 ? 0.0f : start / top, f);
-    if (!(f.wq * f.wq * best.qq > most * f.qq) && most != 0) continue;
-    most = f.wq * f.wq;
-    best = f;
-  }
-  float scale = 0;
-  out.scale = half_of(best.qq > 0 ? best.wq / best.qq : 0.0f, scale);
-  for (int64_t i = 0; i < kQuantGroup; ++i) {
-    out.codes[i] = static_cast<uint8_t>(static_cast<int>(best.q[i]) + 8);
-  }
-}
-
-/// w = scale q + min by least squares for one way of rounding; `left` is the sum of squares that
-/// remains with scale and minimum as halves.
-struct FitMin {
-  float q[kQuantGroup];
-  uint16_t scale, min;
-  float left;
-};
-void fit_min(const float* w, float low, float inverse, FitMin& f) {
-  float q1[kLanes] = {}, qq[kLanes] = {}, wq[kLanes] = {}, w1[kLanes] = {};
-  for (int64_t i = 0; i < kQuantGroup; ++i) {
-    f.q[i] = nearest(std::clamp((w[i] - low) * inverse, 0.0f, 15.0f));
-  }
-  for (int64_t i = 0; i < kQuantGroup; i += kLanes) {
-    for (int64_t j = 0; j < kLanes; ++j) {
-      q1[j] += f.q[i + j];
-      qq[j] += f.q[i + j] * f.q[i + j];
-      wq[j] += (w[i + j] - low) * f.q[i + j];
-      w1[j] += w[i + j] - low;
-    }
-  }
-  constexpr auto kCount = static_cast<float>(kQuantGroup);
-  const float sum_q = total(q1), sum_qq = total(qq), sum_wq = total(wq), sum_w = total(w1);
-  const float determinant = kCount * sum_qq - sum_q * sum_q;
-  const bool flat = !(determinant > 0);
-  float scale = flat ? 0.0f : (kCount * sum_wq - sum_q * sum_w) / determinant;
-  float min = low + (sum_w - scale * sum_q) / kCount;
-  f.scale = half_of(scale, scale);
-  f.min = half_of(min, min);
-  float left[kLanes] = {};
-  for (int64_t i = 0; i < kQuantGroup; i += kLanes) {
-    for (int64_t j = 0; j < kLanes; ++j) {
-      const float error = (f.q[i + j] * scale + min) - w[i + j];
-      left[j] += error * error;
-    }
-  }
-  f.left = total(left);
-}
-
-void quantize_int4_min(const float* w, const Extent& e, QuantizedGroup& out) {
-  constexpr float kStarts[] = {15.0f, 14.0f, 14.25f, 14.5f, 14.75f, 15.25f, 15.5f, 15.75f};
-  const float width = e.high - e.low;
-  FitMin best = {};
-  best.left = INFINITY;
-  for (const float start : kStarts) {
-    FitMin f;
-    // A start above 15 rounds a narrower range finely and clamps its ends: centred.
-    const float inverse = width > 0 ? start / width : 0.0f;
-    const float low = e.low + width * (0.5f - 7.5f / start);
-    fit_min(w, low, inverse, f);
-    if (f.left < best.left) best = f;
-  }
-  out.scale = best.scale;
-  out.min = best.min;
-  for (int64_t i = 0; i < kQuantGroup; ++i) {
-    out.codes[i] = static_cast<uint8_t>(static_cast<int>(best.q[i]));
-  }
+using Quantize = void (*)(WeightFormat, const float*, QuantizedGroup&);
+Quantize fastest() {
+  const CpuFeatures features = cpu_features();
+  return features.avx512 ? quantize_whole_avx512
+         : features.avx2 ? quantize_whole_avx2
+                         : quantize_portable;
 }
 
 }  // namespace
@@ -169,17 +35,9 @@ void quantize_group(WeightFormat format, const float* w, int64_t n, QuantizedGro
   // multiplied by activations that are 0.
   float whole[kQuantGroup];
   for (int64_t i = 0; i < kQuantGroup; ++i) whole[i] = i < n ? w[i] : w[0];
-  const Extent e = extent(whole);
+  static const Quantize quantize = fastest();
   out = {};
-  if (!e.finite) {
-    out.scale = kNanHalf;
-  } else if (format == WeightFormat::kInt8) {
-    quantize_int8(whole, e, out);
-  } else if (format == WeightFormat::kInt4) {
-    quantize_int4(whole, e, out);
-  } else {
-    quantize_int4_min(whole, e, out);
-  }
+  quantize(format, whole, out);
 }
 
 void convert_group(WeightFormat from, WeightFormat to, QuantizedGroup& group) {

@@ -2,11 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <vector>
 
+#include "base/cpu_features.h"
+#include "base/denormals.h"
 #include "base/half.h"
+#include "tensor/quantize_group.h"
 
 namespace tandem {
 namespace {
@@ -112,6 +116,37 @@ TEST(Quantization, CommonFormatKeepsValues) {
       QuantizedGroup converted = g;
       convert_group(from, to, converted);
       EXPECT_EQ(values_of(from, g, 32), values_of(to, converted, 32));
+    }
+  }
+}
+
+uint16_t half_in_software(float x, float& value) {
+  const uint16_t bits = float_to_f16(std::clamp(x, -65504.0f, 65504.0f));
+  value = f16_to_float(bits);
+  return bits;
+}
+
+TEST(Quantization, EveryInstructionSetFindsTheSameGroups) {
+  const DenormalsFlushed flushed;  // as the threads that pack
+  const CpuFeatures features = cpu_features();
+  std::vector<std::pair<bool, void (*)(WeightFormat, const float*, QuantizedGroup&)>> others = {
+      {features.avx2, quantize_whole_avx2}, {features.avx512, quantize_whole_avx512}};
+  for (uint32_t seed = 0; seed < 300; ++seed) {
+    std::vector<float> w = normal(32, seed, seed % 3 == 0 ? 0.03f : 0.0f);
+    const float size = std::ldexp(1.0f, static_cast<int>(seed % 60) - 40);  // halves underflow too
+    for (float& v : w) v *= size;
+    if (seed % 10 == 0) w[seed % 32] = 0;
+    for (const WeightFormat format : {kInt8, kInt4, kInt4Min}) {
+      QuantizedGroup expected;
+      quantize_whole(format, w.data(), half_in_software, expected);
+      for (const auto& [present, quantize] : others) {
+        if (!present) continue;
+        QuantizedGroup found;
+        quantize(format, w.data(), found);
+        EXPECT_TRUE(std::equal(std::begin(found.codes), std::end(found.codes), expected.codes));
+        EXPECT_EQ(found.scale, expected.scale) << seed;
+        EXPECT_EQ(found.min, expected.min) << seed;
+      }
     }
   }
 }
