@@ -13,6 +13,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/arithmetic.h"
+#include "base/cpu_features.h"
 #include "base/half.h"
 #include "support/software_tiles.h"
 
@@ -24,20 +25,33 @@ struct Variant {
   int threads = 1;
 };
 
+/// AVX-512 as a processor has it whose vdpbf16ps rounds otherwise or is absent.
+inline const cpu::Kernels& kernels_without_pairs() {
+  static const cpu::Kernels table = [] {
+    cpu::Kernels k = cpu::avx512_kernels();
+    k.isa = "avx512 without pairs";
+    k.pairs = nullptr;
+    return k;
+  }();
+  return table;
+}
+
 inline std::vector<Variant> variants() {
   std::vector<Variant> all;
   for (const std::string& isa : available_isas()) {
     for (int threads : {1, 2, 3}) all.push_back({isa, threads});
   }
   for (int threads : {1, 3}) all.push_back({software_tile_kernels().isa, threads});
+  if (cpu_features().bf16_pairs) all.push_back({kernels_without_pairs().isa, 2});
   return all;
 }
 
 inline std::unique_ptr<Backend> make(const Variant& v) {
-  if (v.isa == software_tile_kernels().isa) {
-    return std::make_unique<cpu::CpuBackend>(software_tile_kernels(),
-                                             ThreadPool::Options{.threads = v.threads});
-  }
+  const auto of = [&](const cpu::Kernels& kernels) {
+    return std::make_unique<cpu::CpuBackend>(kernels, ThreadPool::Options{.threads = v.threads});
+  };
+  if (v.isa == software_tile_kernels().isa) return of(software_tile_kernels());
+  if (v.isa == "avx512 without pairs") return of(kernels_without_pairs());
   BackendOptions options;
   options.isa = v.isa;
   options.threads = v.threads;

@@ -72,7 +72,7 @@ struct RopeWriter {
     entry.page = chunk.blocks[static_cast<size_t>(position / kKeyBlock)];
     entry.slot = position % kKeyBlock;
     entry.k = scratch;
-    entry.row = reinterpret_cast<std::byte*>(scratch + round_up(head_dim + 1, kPanel));
+    entry.row = reinterpret_cast<std::byte*>(scratch + round_up(head_dim + 2, kPanel));
     for (; entry.head < args.kv_heads; ++entry.head) {
       turn.in = in + (args.q_heads + entry.head) * head_dim;
       entry.v = turn.in + args.kv_heads * head_dim;
@@ -112,7 +112,7 @@ void CpuBackend::rope_append(const RopeAppendArgs& args) {
   int64_t pages = 0;
   for (const SequenceChunk& chunk : chunks) pages += pages_of(chunk);
   const RopeWriter writer{kernels_, args};
-  const int64_t scratch = 2 * round_up(head_dim + 1, kPanel);
+  const int64_t scratch = 2 * round_up(head_dim + 2, kPanel);
   float* memory = shared_.floats(std::max<int64_t>(pages, 1) * scratch);
   const int64_t heads = args.q_heads + args.kv_heads;
   for_each(pages, args.qkv.rows * heads * head_dim, [&](int64_t begin, int64_t end) {

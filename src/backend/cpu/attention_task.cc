@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "backend/cpu/pairs.h"
+
 namespace tandem::cpu {
 
 AttentionRunner::AttentionRunner(const Kernels& kernels, const AttentionArgs& args,
@@ -11,6 +13,8 @@ AttentionRunner::AttentionRunner(const Kernels& kernels, const AttentionArgs& ar
       cache_(static_cast<const CpuKvCache&>(*args.cache)),
       steps_(cache_.steps()),
       width_(steps_ * kStep),
+      pairs_(cache_.woven() && args.q.dtype == DType::kBF16 ? kernels.pairs : nullptr),
+      words_(pairs_ != nullptr ? kStep / 2 : kStep),
       p_type_(cache_.spec().dtype == DType::kI8 && args.q.dtype == DType::kF16 ? DType::kF32
                                                                                : args.q.dtype) {
   const int64_t rows = attention_task_rows(kernels), at_once = kernels.page_rows;
@@ -59,9 +63,13 @@ void AttentionRunner::load_queries(const Rows& r) {
     const int64_t n = std::min(most, r.rows - at);
     for (int64_t i = 0; i < n; ++i) {
       const std::byte* from = row_at(args_.q, r.task, r.begin + at + i);
+      float* to = q_ + at * width_ + i * words_;
+      if (pairs_ != nullptr) {
+        pairs_->arrange(from, steps_, to, n * words_);
+        continue;
+      }
       for (int64_t s = 0; s < steps_; ++s) {
-        kernels_.widen(args_.q.dtype, from + s * step, kStep,
-                       q_ + at * width_ + (s * n + i) * kStep);
+        kernels_.widen(args_.q.dtype, from + s * step, kStep, to + s * n * words_);
       }
     }
   }
@@ -82,7 +90,8 @@ void AttentionRunner::run_rows(const Rows& r) {
       page_by_tiles(r, page);
       continue;
     }
-    if (r.rows > most) expand(page);
+    if (r.rows > most) page.next = nullptr;  // it stays in the cache
+    if (pairs_ == nullptr && (r.rows > most || cache_.woven())) expand(page);
     for (int64_t at = 0; at < r.rows; at += most) group(r, page, at, std::min(most, r.rows - at));
   }
   for (int64_t row = 0; row < r.rows; ++row) {
@@ -106,12 +115,16 @@ AttentionRunner::Page AttentionRunner::page_at(const Rows& r, int64_t block, int
   return page;
 }
 
-/// Several groups of rows read the page: as float32 it is widened once.
+/// As float32: once for several groups of rows, and for rows that are not as a woven page's.
 void AttentionRunner::expand(Page& page) {
   page.next = nullptr;
   if (page.type == DType::kF32) return;
   const int64_t tiles = 2 * cache_.half_bytes() / cache_.tile_bytes();
-  kernels_.expand_page[page_index(page.type)](page.keys, tiles, expanded_);
+  if (cache_.woven()) {
+    kernels_.pairs->expand(page.keys, cache_.tile_bytes(), tiles, expanded_);
+  } else {
+    kernels_.expand_page[page_index(page.type)](page.keys, tiles, expanded_);
+  }
   page.type = DType::kF32;
   page.keys = reinterpret_cast<const std::byte*>(expanded_);
   page.values = reinterpret_cast<const std::byte*>(expanded_ + kKeyBlock * width_);
@@ -125,7 +138,8 @@ void AttentionRunner::group(const Rows& r, const Page& page, int64_t at, int64_t
   while (from < to && !visible(r, at + from, page.block, begin, end)) ++from;
   while (to > from && !visible(r, at + to - 1, page.block, begin, longest)) --to;
   if (from == to) return;
-  const auto chains = kernels_.page[page_index(page.type)];
+  const auto chains = pairs_ != nullptr ? pairs_->page : kernels_.page[page_index(page.type)];
+  const auto softmax = pairs_ != nullptr ? pairs_->softmax : kernels_.softmax;
 
   PageArgs k;
   k.x = q_ + at * width_;
@@ -147,12 +161,12 @@ void AttentionRunner::group(const Rows& r, const Page& page, int64_t at, int64_t
     s.value_scales = page.scales == nullptr ? nullptr : page.scales + kKeyBlock;
     s.scale = args_.scale;
     s.type = p_type_;
-    s.p = p_ + (i - from) * kStep;
-    s.p_half = run * kStep;
+    s.p = p_ + (i - from) * words_;
+    s.p_half = run * words_;
     s.max = max_ + at + i;
     s.sum = sum_ + at + i;
     s.alpha = alpha_ + i;
-    kernels_.softmax(s);
+    softmax(s);
   }
 
   PageArgs v;

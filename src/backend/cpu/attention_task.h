@@ -84,16 +84,18 @@ class AttentionRunner {
   const AttentionArgs& args_;
   const CpuKvCache& cache_;
   int64_t steps_;
-  int64_t width_;    ///< head_dim rounded up to whole steps
-  DType p_type_;     ///< what probabilities are rounded to
-  float* q_;         ///< by groups of page_rows: [steps][rows][32]
-  float* acc_;       ///< [row][width]
-  float* scores_;    ///< [page_rows][64]
-  float* p_;         ///< [2 steps][page_rows][32]
-  float* alpha_;     ///< [page_rows]
-  float* max_;       ///< [row]
-  float* sum_;       ///< [row]
-  float* expanded_;  ///< a page's tiles in float32
+  int64_t width_;             ///< head_dim rounded up to whole steps
+  const PairKernels* pairs_;  ///< for a woven cache and bfloat16 rows, or nullptr
+  int64_t words_;             ///< of a step of a row of queries or probabilities
+  DType p_type_;              ///< what probabilities are rounded to
+  float* q_;                  ///< by groups of page_rows: [steps][rows][words]
+  float* acc_;                ///< [row][width]
+  float* scores_;             ///< [page_rows][64]
+  float* p_;                  ///< [2 steps][page_rows][words]
+  float* alpha_;              ///< [page_rows]
+  float* max_;                ///< [row]
+  float* sum_;                ///< [row]
+  float* expanded_;           ///< a page's tiles in float32
   std::optional<Tiles> tiles_;
 };
 

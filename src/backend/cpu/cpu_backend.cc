@@ -94,7 +94,7 @@ std::unique_ptr<PackedVector> CpuBackend::pack_vector(const WeightRows& source) 
 
 std::unique_ptr<KvCache> CpuBackend::make_kv_cache(const KvCacheSpec& spec) {
   check_spec(spec);
-  return std::make_unique<CpuKvCache>(spec);
+  return std::make_unique<CpuKvCache>(spec, kernels_);
 }
 
 std::unique_ptr<RopeTables> CpuBackend::make_rope_tables(int64_t half) {

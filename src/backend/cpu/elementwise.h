@@ -4,31 +4,10 @@
 #pragma once
 
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/softmax.h"
 
 namespace tandem::cpu {
 namespace {
-
-/// exp, at most 2 ulp: n = round(x / ln 2), r = x - n ln 2 (ln 2 in two parts, Cody and Waite), a
-/// polynomial of degree 6 in r (least maximum error, 3e-9), scaled by 2^(n-1) and 2. Exactly 1 at
-/// 0; 0 below -86.6, so that no denormal appears; infinity above 88.72; NaN stays NaN.
-V vexp(V x) {
-  x = V::max(V::set1(-87.6f), x);
-  x = V::min(V::set1(88.8f), x);
-  const V magic = V::set1(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-  const V t = V::fma(x, V::set1(0x1.715476p+0f), magic);
-  const V n = V::sub(t, magic);
-  V r = V::fma(n, V::set1(-0x1.62e400p-1f), x);
-  r = V::fma(n, V::set1(-0x1.7f7d1cp-20f), r);
-  V q = V::set1(0x1.6a2256p-10f);
-  q = V::fma(q, r, V::set1(0x1.123b02p-7f));
-  q = V::fma(q, r, V::set1(0x1.5558f8p-5f));
-  q = V::fma(q, r, V::set1(0x1.555490p-3f));
-  q = V::fma(q, r, V::set1(0x1.fffffcp-2f));
-  V p = V::fma(V::mul(r, r), q, r);
-  p = V::add(p, V::set1(1.0f));
-  p = V::mul(p, V::half_pow2(t));
-  return V::add(p, p);
-}
 
 /// x / (1 + exp(-x)).
 V vsilu(V x) {
@@ -134,35 +113,9 @@ void rms_norm_kernel(const NormArgs& a) {
 }
 
 void softmax_kernel(const SoftmaxArgs& a) {
-  const V lowest = V::set1(-__builtin_inff()), zero = V::set1(0.0f);
-  V s[4];
-  V top = lowest;
-  for (int i = 0; i < 4; ++i) {
-    s[i] = V::load(a.s + 16 * i);
-    if (a.key_scales != nullptr) s[i] = V::mul(s[i], V::load(a.key_scales + 16 * i));
-    s[i] = V::mul(s[i], V::set1(a.scale));
-    s[i] = V::select(s[i], lowest, a.begin - 16 * i, a.end - 16 * i);
-    top = V::max(top, s[i]);
-  }
-  const float block_max = V::reduce_max(top);
-  const float max = *a.max > block_max ? *a.max : block_max;
-  const V alpha = vexp(V::set1(*a.max - max));
-  V sum = zero;
-  for (int i = 0; i < 4; ++i) {
-    V p = vexp(V::sub(s[i], V::set1(max)));
-    p = V::select(p, zero, a.begin - 16 * i, a.end - 16 * i);
-    sum = V::add(sum, p);
-    if (a.value_scales != nullptr) {
-      p = V::mul(p, V::load(a.value_scales + 16 * i));
-      p = V::select(p, zero, a.begin - 16 * i, a.end - 16 * i);
-    }
+  softmax_row(a, [&](int i, V p) {
     V::store(a.p + (i / 2) * a.p_half + (i % 2) * 16, round_to(a.type, p));
-  }
-  float lanes[16];
-  V::store(lanes, alpha);
-  *a.alpha = lanes[0];
-  *a.max = max;
-  *a.sum = *a.sum * lanes[0] + V::reduce_add(sum);
+  });
 }
 
 void rope_kernel(const RopeArgs& a) {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "backend/checks.h"
+#include "backend/cpu/pairs.h"
 #include "backend/host_buffer.h"
 #include "base/check.h"
 
@@ -23,10 +24,24 @@ void scatter(std::byte* at, int64_t tile_bytes, const std::byte* row, int64_t n)
   }
 }
 
+/// A row of bfloat16 values, n rounded up to four, over a column of woven tiles.
+void scatter_woven(std::byte* at, const std::byte* row, int64_t n) {
+  constexpr int64_t kLine = kPanel * 4;
+  for (int64_t k = 0; k < n; k += 4, row += 8) {
+    uint64_t four = 0;
+    std::memcpy(&four, row, 8);
+    const auto first = static_cast<uint32_t>(four), second = static_cast<uint32_t>(four >> 32);
+    const uint32_t even = first << 16 | (second & 0xffffu), odd = (first & ~0xffffu) | second >> 16;
+    std::memcpy(at + woven_line(k) * kLine, &even, 4);
+    std::memcpy(at + woven_line(k + 1) * kLine, &odd, 4);
+  }
+}
+
 }  // namespace
 
-CpuKvCache::CpuKvCache(const KvCacheSpec& spec)
+CpuKvCache::CpuKvCache(const KvCacheSpec& spec, const Kernels& kernels)
     : spec_(spec),
+      woven_(kernels.pairs != nullptr && spec.dtype == DType::kBF16),
       steps_(ceil_div(spec.head_dim, kStep)),
       tile_bytes_(kStep * kPanel * dtype_bytes(spec.dtype)),
       half_bytes_(steps_ * (kKeyBlock / kPanel) * tile_bytes_),
@@ -46,6 +61,8 @@ void CpuKvCache::put_key(std::byte* tiles, int64_t slot, const std::byte* row) c
     scatter<float, 32, 64>(panel + 4 * lane, tile_bytes_, row, spec_.head_dim);
   } else if (spec_.dtype == DType::kI8) {
     scatter<int8_t, 32, 16>(panel + lane, tile_bytes_, row, spec_.head_dim);
+  } else if (woven_) {
+    scatter_woven(panel + 4 * lane, row, spec_.head_dim);  // tile after tile: lines go on
   } else {
     scatter<uint32_t, 16, 64>(panel + 4 * lane, tile_bytes_, row, ceil_div(spec_.head_dim, 2));
   }
@@ -53,6 +70,7 @@ void CpuKvCache::put_key(std::byte* tiles, int64_t slot, const std::byte* row) c
 
 void CpuKvCache::put_value(std::byte* tiles, int64_t slot, const std::byte* row) const {
   const int64_t element = dtype_bytes(spec_.dtype), k = slot % kStep;
+  const int64_t line = woven_ ? woven_line(k) : k / 2, half = woven_ ? woven_high(k) : k % 2;
   std::byte* tile = tiles + (slot / kStep) * tile_bytes_;
   for (int64_t d = 0; d < spec_.head_dim; d += kPanel, tile += (kKeyBlock / kStep) * tile_bytes_) {
     const int64_t n = std::min(kPanel, spec_.head_dim - d);
@@ -61,7 +79,7 @@ void CpuKvCache::put_value(std::byte* tiles, int64_t slot, const std::byte* row)
       std::memcpy(tile + k * kPanel * element, from, static_cast<size_t>(n * element));
       continue;
     }
-    std::byte* pair = tile + (k / 2) * kPanel * 4 + (k % 2) * 2;
+    std::byte* pair = tile + line * kPanel * 4 + half * 2;
     for (int64_t i = 0; i < n; ++i) std::memcpy(pair + 4 * i, from + 2 * i, 2);
   }
 }
@@ -78,7 +96,7 @@ void CpuKvCache::write(const Kernels& kernels, const KvEntry& e) const {
           kernels.quantize(from, n, reinterpret_cast<int8_t*>(e.row));
     } else {
       kernels.narrow(spec_.dtype, from, n, e.row);
-      std::memset(e.row + n * dtype_bytes(spec_.dtype), 0, 2);  // the other half of the last pair
+      std::memset(e.row + n * dtype_bytes(spec_.dtype), 0, 6);  // the rest of the last four
     }
     if (value) {
       put_value(tiles + half_bytes_, e.slot, e.row);

@@ -5,8 +5,9 @@
 //   keys    [4 panels of 16 keys][D steps of 32 channels] tiles [16 pairs][16 keys][2]
 //   values  [2D panels of 16 channels][2 steps of 32 keys] tiles [16 pairs][16 channels][2]
 //   scales  [64 keys] of the keys, [64 keys] of the values, float32: int8 only
-// (float32 and int8: tiles [32][16]). Both have 4D tiles. Order: [page][layer][head][keys, values,
-// scales]: a sequence of few tokens touches little memory.
+// (float32 and int8: tiles [32][16]; bfloat16 where the kernels have pairs: woven tiles, pairs.h).
+// Both have 4D tiles. Order: [page][layer][head][keys, values, scales]: a sequence of few tokens
+// touches little memory.
 #pragma once
 
 #include <memory>
@@ -25,17 +26,18 @@ struct KvEntry {
   int64_t slot = 0;          ///< of the page's kKeyBlock
   const float* k = nullptr;  ///< [head_dim]
   const float* v = nullptr;  ///< [head_dim]
-  std::byte* row = nullptr;  ///< [head_dim + 1] floats of scratch
+  std::byte* row = nullptr;  ///< [head_dim + 2] floats of scratch
 };
 
 class CpuKvCache final : public KvCache {
  public:
-  explicit CpuKvCache(const KvCacheSpec& spec);
+  CpuKvCache(const KvCacheSpec& spec, const Kernels& kernels);
   int64_t bytes() const override { return static_cast<int64_t>(memory_->bytes()); }
 
   const KvCacheSpec& spec() const { return spec_; }
   int64_t steps() const { return steps_; }            ///< D
   int64_t tile_bytes() const { return tile_bytes_; }  ///< 512, 1 KiB or, for float32, 2 KiB
+  bool woven() const { return woven_; }
   std::byte* keys(int64_t layer, int32_t page, int64_t head) const;
   /// From a page's keys to its values: the bytes of either.
   int64_t half_bytes() const { return half_bytes_; }
@@ -55,6 +57,7 @@ class CpuKvCache final : public KvCache {
   void put_value(std::byte* tiles, int64_t slot, const std::byte* row) const;
 
   KvCacheSpec spec_;
+  bool woven_;  ///< tiles for products in pairs
   int64_t steps_;
   int64_t tile_bytes_;
   int64_t half_bytes_;

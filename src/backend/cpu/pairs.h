@@ -15,6 +15,8 @@
 namespace tandem::cpu {
 
 struct ChainArgs;
+struct PageArgs;
+struct SoftmaxArgs;
 
 struct PairKernels {
   int max_rows = 0;   ///< rows that `chain` takes at once
@@ -28,7 +30,14 @@ struct PairKernels {
   /// As Kernels::chain and chain_wide, over woven tiles; x is [steps][rows][16] words.
   void (*chain)(const ChainArgs&) = nullptr;
   void (*chain_wide)(const ChainArgs&, int64_t panel_bytes) = nullptr;
+  /// As Kernels::page, over woven tiles; x is [steps][rows][16] words.
+  void (*page)(const PageArgs&) = nullptr;
+  /// As Kernels::softmax; the probabilities are arranged: 16 words at p and at p + p_half.
+  void (*softmax)(const SoftmaxArgs&) = nullptr;
 };
+
+/// The entries page and softmax: page_pairs_bf16.cc.
+void set_page_pairs(PairKernels& k);
 
 /// nullptr where the instruction is absent or was seen to round otherwise.
 const PairKernels* pair_kernels();
@@ -37,5 +46,9 @@ const PairKernels* pair_kernels();
 constexpr int64_t woven_half(int64_t k) {
   return 2 * (k / 4 + (k % 2 == 0 ? 0 : 8)) + (k % 4 < 2 ? 1 : 0);
 }
+
+/// And in a woven tile: the line of 16 words, and which half of these.
+constexpr int64_t woven_line(int64_t k) { return k / 4 * 2 + k % 2; }
+constexpr int64_t woven_high(int64_t k) { return k % 4 < 2 ? 1 : 0; }
 
 }  // namespace tandem::cpu

@@ -159,8 +159,11 @@ void expand(const std::byte* w, int64_t tile_bytes, int64_t tiles, float* out) {
 }  // namespace
 
 const PairKernels* pair_kernels() {
-  static const PairKernels kernels{kMaxRows, kTileRows,      arrange,      weave,
-                                   expand,   chain_kernel<>, wide_kernel<>};
+  static const PairKernels kernels = [] {
+    PairKernels k{kMaxRows, kTileRows, arrange, weave, expand, chain_kernel<>, wide_kernel<>};
+    set_page_pairs(k);
+    return k;
+  }();
   static const bool usable = cpu_features().bf16_pairs;
   return usable ? &kernels : nullptr;
 }

@@ -1,0 +1,150 @@
+// q.k and p.v over woven pages, two products at a time (pairs.h). Four rows share two panels: a
+// word of x that is loaded to all lanes takes longer than a product.
+#include "backend/cpu/kernels.h"
+#include "backend/cpu/pairs.h"
+#include "backend/cpu/vec_avx512.h"
+// The lanes come before what is written over them.
+#include "backend/cpu/softmax.h"
+
+namespace tandem::cpu {
+namespace {
+
+constexpr int64_t kTile = 1024;
+constexpr int kTurns = 8, kWords = 16, kPageRows = 4;
+
+inline __attribute__((always_inline)) __m512 add(__m512 sum, __m512i x, __m512i w) {
+  return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(w), reinterpret_cast<__m512bh>(x));
+}
+
+inline __attribute__((always_inline)) __m512i word(const float* x) {
+  return _mm512_castps_si512(_mm512_set1_ps(*x));
+}
+
+/// Adds one step to the sums of kRows rows and kPanels panels, whose tiles lie panel_bytes apart.
+/// For two lines of a tile that are read kAhead are prefetched, in order, into the second cache:
+/// the first one takes few misses at a time, and products would wait for a place among them.
+template <int kRows, int kPanels, int kAhead>
+inline __attribute__((always_inline)) void step(const float* x, const std::byte* w,
+                                                int64_t panel_bytes, const std::byte*& ahead,
+                                                __m512 (&sum)[kRows][kPanels]) {
+  __m512 even[kRows][kPanels], odd[kRows][kPanels];
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p) even[r][p] = odd[r][p] = _mm512_setzero_ps();
+  }
+#pragma GCC unroll 1
+  for (int t = 0; t < kTurns; ++t, ++x, w += kTile / kTurns) {
+    __m512i we[kPanels], wo[kPanels];
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p) {
+      const std::byte* at = w + p * panel_bytes;
+      we[p] = _mm512_loadu_si512(at);
+      wo[p] = _mm512_loadu_si512(at + 64);
+#pragma GCC unroll 2
+      for (int i = 0; i < kAhead; ++i, ahead += 64) {
+        _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
+      }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const __m512i xe = word(x + r * kWords), xo = word(x + r * kWords + 8);
+#pragma GCC unroll 2
+      for (int p = 0; p < kPanels; ++p) even[r][p] = add(even[r][p], xe, we[p]);
+#pragma GCC unroll 2
+      for (int p = 0; p < kPanels; ++p) odd[r][p] = add(odd[r][p], xo, wo[p]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p) {
+      sum[r][p] = _mm512_add_ps(sum[r][p], _mm512_add_ps(even[r][p], odd[r][p]));
+    }
+  }
+}
+
+/// All steps of rows [row, row + kRows) and panels [panel, panel + kPanels).
+template <int kRows, int kPanels, int kAhead>
+void block(const PageArgs& a, int row, int panel) {
+  __m512 sum[kRows][kPanels];
+  float* c = a.c + row * a.ldc + 16 * panel;
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p) {
+      sum[r][p] = _mm512_setzero_ps();
+      if (a.alpha == nullptr) continue;
+      sum[r][p] =
+          _mm512_mul_ps(_mm512_loadu_ps(c + r * a.ldc + 16 * p), _mm512_set1_ps(a.alpha[row + r]));
+    }
+  }
+  const std::byte* w = a.w + panel * a.steps * kTile;
+  const float* x = a.x + row * kWords;
+  const std::byte* ahead = a.ahead + panel * a.steps * kTile;
+  if (kAhead == 1 && row > 0) ahead += kPanels * a.steps * kTile / 2;
+  for (int64_t s = 0; s < a.steps; ++s, w += kTile, x += a.rows * kWords) {
+    step<kRows, kPanels, kAhead>(x, w, a.steps * kTile, ahead, sum);
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p) _mm512_storeu_ps(c + r * a.ldc + 16 * p, sum[r][p]);
+  }
+}
+
+template <int kPanels, int kAhead, int kRows = kPageRows>
+void rows_of(const PageArgs& a, int rows, int row, int panel) {
+  if (rows == kRows) return block<kRows, kPanels, kAhead>(a, row, panel);
+  if constexpr (kRows > 1) rows_of<kPanels, kAhead, kRows - 1>(a, rows, row, panel);
+}
+
+/// Rows in equal parts; the first two share the prefetching.
+template <int kPanels>
+void panels_of(const PageArgs& a, int panel) {
+  const int parts = (a.rows + kPageRows - 1) / kPageRows;
+  for (int part = 0, row = 0; part < parts; ++part) {
+    const int rows = (a.rows - row + parts - part - 1) / (parts - part);
+    if (a.ahead == nullptr || part >= 2) {
+      rows_of<kPanels, 0>(a, rows, row, panel);
+    } else if (parts == 1) {
+      rows_of<kPanels, 2>(a, rows, row, panel);
+    } else {
+      rows_of<kPanels, 1>(a, rows, row, panel);
+    }
+    row += rows;
+  }
+}
+
+void page_kernel(const PageArgs& args) {
+  const PageArgs a = args;  // a copy that no store can change
+  int p = 0;
+  for (; p + 2 <= a.panels; p += 2) panels_of<2>(a, p);
+  if (p < a.panels) panels_of<1>(a, p);
+}
+
+/// High halves are k and k + 1 of every four, low ones k + 2 and k + 3, even k before odd ones.
+void softmax_kernel(const SoftmaxArgs& a) {
+  alignas(64) static constexpr uint16_t kOrder[32] = {2,  0,  6,  4,  10, 8,  14, 12, 18, 16, 22,
+                                                      20, 26, 24, 30, 28, 3,  1,  7,  5,  11, 9,
+                                                      15, 13, 19, 17, 23, 21, 27, 25, 31, 29};
+  const __m512i order = _mm512_load_si512(kOrder);
+  __m512 low = _mm512_setzero_ps();
+  softmax_row(a, [&](int i, V p) {
+    if (i % 2 == 0) {
+      low = p.v;
+      return;
+    }
+    const auto both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(p.v, low));
+    _mm512_storeu_si512(a.p + i / 2 * a.p_half, _mm512_permutexvar_epi16(order, both));
+  });
+}
+
+}  // namespace
+
+void set_page_pairs(PairKernels& k) {
+  k.page = page_kernel;
+  k.softmax = softmax_kernel;
+}
+
+}  // namespace tandem::cpu
