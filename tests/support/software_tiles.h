@@ -62,10 +62,7 @@ class SoftwareTiles {
   static void dot_bf16() {
     static_assert(kSum != kRows && kSum != kWeights && kRows != kWeights, "a fault");
     uint8_t *c = tile(kSum), *a = tile(kRows), *b = tile(kWeights);
-    if (rows(kSum) != rows(kRows) || bytes(kSum) != bytes(kWeights) ||
-        bytes(kRows) != 4 * static_cast<size_t>(rows(kWeights))) {
-      throw std::logic_error("tiles of a product do not fit together");
-    }
+    check_product(kSum, kRows, kWeights);
     const DenormalsFlushed flushed;
     for (int64_t m = 0; m < rows(kSum); ++m) {
       float even[16] = {}, odd[16] = {};
@@ -83,6 +80,28 @@ class SoftwareTiles {
       }
     }
   }
+  template <int kSum, int kRows, int kWeights>
+  static void dot_s8u8() {
+    static_assert(kSum != kRows && kSum != kWeights && kRows != kWeights, "a fault");
+    uint8_t *c = tile(kSum), *a = tile(kRows), *b = tile(kWeights);
+    check_product(kSum, kRows, kWeights);
+    for (int64_t m = 0; m < rows(kSum); ++m) {
+      for (int64_t n = 0; n < static_cast<int64_t>(bytes(kSum) / 4); ++n) {
+        int32_t sum = 0;
+        std::memcpy(&sum, c + 64 * m + 4 * n, 4);
+        for (int64_t k = 0; k < 4 * rows(kWeights); ++k)
+          sum += static_cast<int8_t>(a[64 * m + k]) * b[64 * (k / 4) + 4 * n + k % 4];
+        std::memcpy(c + 64 * m + 4 * n, &sum, 4);
+      }
+    }
+  }
+  static void halves(const std::byte* from, float* to) {
+    for (int i = 0; i < 16; ++i) {
+      uint16_t bits = 0;
+      std::memcpy(&bits, from + 2 * i, 2);
+      to[i] = f16_to_float(bits);
+    }
+  }
   static void prefetch(const void*) {}
 
  private:
@@ -94,6 +113,12 @@ class SoftwareTiles {
   static State& state() {
     thread_local State s;
     return s;
+  }
+  static void check_product(int sum, int row, int weight) {
+    if (rows(sum) != rows(row) || bytes(sum) != bytes(weight) ||
+        bytes(row) != 4 * static_cast<size_t>(rows(weight))) {
+      throw std::logic_error("tiles of a product do not fit together");
+    }
   }
   static uint8_t* tile(int t) {
     if (!state().configured) throw std::logic_error("a tile is used without a configuration");

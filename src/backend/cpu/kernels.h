@@ -138,8 +138,9 @@ struct UnitSums {
   double sum_exp = 0;
 };
 
-struct PairKernels;  // pairs.h
-struct TileKernels;  // tiles.h
+struct PairKernels;       // pairs.h
+struct QuantTileKernels;  // quant_kernels.h
+struct TileKernels;       // tiles.h
 
 struct Kernels {
   const char* isa = "";
@@ -185,6 +186,8 @@ struct Kernels {
 
   /// bfloat16 products of many rows through a matrix unit, or nullptr.
   const TileKernels* tiles = nullptr;
+  /// The same for quantized weights, or nullptr.
+  const QuantTileKernels* quant_tiles = nullptr;
   /// bfloat16 products two at a time, or nullptr.
   const PairKernels* pairs = nullptr;
 };

@@ -1,5 +1,6 @@
-// AMX: bfloat16 products of many rows through tiles; everything else is AVX-512.
+// AMX: products of many rows, of bfloat16 or of bytes, through tiles; everything else is AVX-512.
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/quant_tile_kernel.h"
 #include "backend/cpu/tiles_amx.h"
 
 namespace tandem::cpu {
@@ -13,10 +14,12 @@ constexpr int kLeastRows = 9;
 
 const Kernels& amx_kernels() {
   static const TileKernels tiles = make_tile_kernels<AmxTiles>(kLeastRows);
+  static const QuantTileKernels quant_tiles = make_quant_tile_kernels<AmxTiles>(kLeastRows);
   static const Kernels table = [] {
     Kernels k = avx512_kernels();
     k.isa = "amx";
     k.tiles = &tiles;
+    k.quant_tiles = &quant_tiles;
     k.pairs = nullptr;  // tiles read weights that are not woven
     return k;
   }();

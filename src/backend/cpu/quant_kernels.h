@@ -50,6 +50,13 @@ struct QuantKernels {
   void (*quantize)(const QuantizeArgs&) = nullptr;
 };
 
+/// Chains through a matrix unit (quant_tile_kernel.h).
+struct QuantTileKernels {
+  static constexpr int kRows = 16;  ///< at once
+  int least_rows = 0;               ///< of the input, from which they are faster
+  void (*chain[kWeightFormats])(const QuantChainArgs&) = {};
+};
+
 constexpr int64_t quant_tile_bytes(WeightFormat f) { return is_int4(f) ? 256 : 512; }
 /// Bytes of a step of `panels` panels.
 constexpr int64_t quant_step_bytes(WeightFormat f, int64_t panels) {

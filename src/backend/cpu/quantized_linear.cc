@@ -87,11 +87,15 @@ int64_t multiply(const Kernels& kernels, const CpuQuantizedLinear& weight, Quant
 
 void CpuBackend::linear_quantized(const LinearArgs& args, const CpuQuantizedLinear& weight) {
   const int64_t steps = weight.steps();
-  const auto chain = quant_kernels_.chain[static_cast<int>(weight.format())];
+  const QuantTileKernels* tiles = kernels_.quant_tiles;
+  const bool by_tiles = tiles != nullptr && args.in.rows >= tiles->least_rows;
+  const int most = by_tiles ? QuantTileKernels::kRows : quant_kernels_.max_rows;
+  const auto chain =
+      (by_tiles ? tiles->chain : quant_kernels_.chain)[static_cast<int>(weight.format())];
   const RowBlocks passes(args.in.rows, kRowsAtOnce);
   for (int64_t pass = 0; pass < passes.count; ++pass) {
     const int64_t first = passes.begin(pass);
-    const RowBlocks blocks(passes.size(pass), quant_kernels_.max_rows);
+    const RowBlocks blocks(passes.size(pass), most);
     const Rows rows(quant_kernels_, args, blocks, first);
     const int64_t quantized = Rows::floats(blocks.rows, steps);
     const bool own = blocks.rows <= kOwnRows;
@@ -105,7 +109,7 @@ void CpuBackend::linear_quantized(const LinearArgs& args, const CpuQuantizedLine
     pool_.run([&](int thread, int threads) {
       const Share share = share_of(weight.groups(), thread, threads);
       if (share.begin == share.end) return;
-      const int64_t level = quant_kernels_.max_rows * kGroupFloats;
+      const int64_t level = most * kGroupFloats;
       float* memory = scratch_[static_cast<size_t>(thread)].floats(level * weight.tree_depth() +
                                                                    (own ? quantized : 0));
       float* x = own ? memory + level * weight.tree_depth() : shared;

@@ -2,6 +2,8 @@
 // not say that they read and write memory, and stores before them get lost.
 #pragma once
 
+#include <immintrin.h>
+
 #include "backend/cpu/tile_kernel.h"
 
 namespace tandem::cpu {
@@ -28,6 +30,14 @@ struct AmxTiles {
   template <int kSum, int kRows, int kWeights>
   static inline __attribute__((always_inline)) void dot_bf16() {
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kRows), "i"(kWeights));
+  }
+  template <int kSum, int kRows, int kWeights>
+  static inline __attribute__((always_inline)) void dot_s8u8() {
+    asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kRows), "i"(kWeights));
+  }
+  static inline void halves(const std::byte* from, float* to) {
+    _mm512_storeu_ps(to,
+                     _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
   }
   static inline __attribute__((always_inline)) void prefetch(const void* p) {
     __builtin_prefetch(p, 0, 2);
