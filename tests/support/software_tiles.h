@@ -102,6 +102,10 @@ class SoftwareTiles {
       to[i] = f16_to_float(bits);
     }
   }
+  static void chain(const int32_t* sums, int32_t less, float sx, const float* scale, float* c) {
+    for (int i = 0; i < 16; ++i)
+      c[i] = std::fma(static_cast<float>(sums[i] - less), sx * scale[i], c[i]);
+  }
   static void prefetch(const void*) {}
 
  private:

@@ -1,8 +1,9 @@
 // Chains over quantized weights through a matrix unit, written once over a tile machine M as in
-// tile_kernel.h, with two more:
+// tile_kernel.h, with three more:
 //
 //   dot_s8u8<C, A, B>()                 TDPBSUD: signed rows, unsigned weights, sums of int32
 //   halves(from, to)                    16 IEEE halves -> float
+//   chain(sums, less, sx, scale, c)     c = fma(float(sums - less), sx * scale, c), 16 of each
 //
 // A step of a panel is one product of a tile of up to 16 rows of 32 codes and a tile of codes as it
 // is packed: 8 quads of k, 16 outputs. Its sums are exact, so that the chains go on from them as
@@ -59,18 +60,13 @@ inline void tile_chains(const QuantChainArgs& a, int64_t s, int p, const int32_t
   float scale[16], min[16];
   M::halves(scales, scale);
   if constexpr (has_min(kF)) M::halves(scales + 32 * a.panels, min);
+  static constexpr int32_t kZeros[16] = {};
   for (int r = 0; r < a.rows; ++r) {
     const float sx = a.scale[s * a.rows + r];
     const int32_t sum = a.sum[s * a.rows + r];
     float* c = a.c + r * a.ldc + 16 * p;
-    for (int i = 0; i < 16; ++i) {
-      const int32_t exact = sums[16 * r + i] - kOffset * sum;
-      c[i] = __builtin_fmaf(static_cast<float>(exact), sx * scale[i], c[i]);
-    }
-    if constexpr (has_min(kF)) {
-      for (int i = 0; i < 16; ++i)
-        c[i] = __builtin_fmaf(static_cast<float>(sum), sx * min[i], c[i]);
-    }
+    M::chain(sums + 16 * r, kOffset * sum, sx, scale, c);
+    if constexpr (has_min(kF)) M::chain(kZeros, -sum, sx, min, c);
   }
 }
 

@@ -39,6 +39,12 @@ struct AmxTiles {
     _mm512_storeu_ps(to,
                      _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
   }
+  static inline void chain(const int32_t* sums, int32_t less, float sx, const float* scale,
+                           float* c) {
+    const __m512i exact = _mm512_sub_epi32(_mm512_loadu_si512(sums), _mm512_set1_epi32(less));
+    const __m512 factor = _mm512_mul_ps(_mm512_set1_ps(sx), _mm512_loadu_ps(scale));
+    _mm512_storeu_ps(c, _mm512_fmadd_ps(_mm512_cvtepi32_ps(exact), factor, _mm512_loadu_ps(c)));
+  }
   static inline __attribute__((always_inline)) void prefetch(const void* p) {
     __builtin_prefetch(p, 0, 2);
   }
