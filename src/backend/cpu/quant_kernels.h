@@ -42,6 +42,11 @@ struct QuantChainArgs {
   bool stream = false;  ///< the weights come from memory: prefetch
   float* c = nullptr;   ///< [rows][ldc], read and written; panel p has columns [16p, 16p + 16)
   int64_t ldc = 0;
+  bool fresh = false;  ///< the chains start at +0: c is not read
+  /// After the last step the sums are added to those `level` floats below c, the result to those
+  /// another `level` below, ... `merges` times; only the last sum is stored (the units' tree).
+  int merges = 0;
+  int64_t level = 0;
 };
 
 struct QuantKernels {

@@ -1,7 +1,7 @@
 // AVX2: a quad of k of eight outputs is one register. Also what AVX-512 without VNNI runs.
 #include <immintrin.h>
 
-#include "backend/cpu/quant_kernels.h"
+#include "backend/cpu/quant_units.h"
 
 namespace tandem::cpu {
 namespace {
@@ -144,6 +144,7 @@ inline __attribute__((always_inline)) void step(const QuantChainArgs& a, int64_t
 
 template <WeightFormat kF, int kRows>
 void chain_rows(const QuantChainArgs& a) {
+  start_chains(a);
   for (int64_t s = 0; s < a.steps; ++s) {
     if (a.stream) {
       const std::byte* ahead = a.w + s * a.step_bytes + kPrefetch;
@@ -153,6 +154,7 @@ void chain_rows(const QuantChainArgs& a) {
     }
     for (int p = 0; p < a.panels; ++p) step<kF, kRows>(a, s, p);
   }
+  merge_chains(a);
 }
 
 template <WeightFormat kF>

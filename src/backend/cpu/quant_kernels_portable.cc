@@ -4,7 +4,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "backend/cpu/quant_kernels.h"
+#include "backend/cpu/quant_units.h"
 #include "base/cpu_features.h"
 #include "base/half.h"
 
@@ -62,6 +62,7 @@ float half_at(const std::byte* halves, int i) {
 
 template <WeightFormat kF>
 void chain(const QuantChainArgs& a) {
+  start_chains(a);
   for (int64_t s = 0; s < a.steps; ++s) {
     const std::byte* tiles = a.w + s * a.step_bytes;
     const std::byte* scales = tiles + a.panels * quant_tile_bytes(kF);
@@ -85,6 +86,7 @@ void chain(const QuantChainArgs& a) {
       }
     }
   }
+  merge_chains(a);
 }
 
 QuantKernels make_table() {

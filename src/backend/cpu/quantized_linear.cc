@@ -61,24 +61,22 @@ class Rows {
 
 /// One group of panels and one block of rows, through units and tree. Returns the number of sums,
 /// which lie at sums + i * rows * kGroupFloats.
-int64_t multiply(const Kernels& kernels, const CpuQuantizedLinear& weight, QuantChainArgs c,
+int64_t multiply(const CpuQuantizedLinear& weight, QuantChainArgs c,
                  void (*chain)(const QuantChainArgs&), float* sums) {
-  const int64_t level = c.rows * kGroupFloats;
+  c.ldc = kGroupFloats;
+  c.level = c.rows * kGroupFloats;
+  c.fresh = true;
   int64_t depth = 0;
   for (size_t u = 0; u < weight.unit_steps().size(); ++u) {
     c.steps = weight.unit_steps()[u];
-    c.c = sums + depth++ * level;
-    c.ldc = kGroupFloats;
-    std::fill_n(c.c, level, 0.0f);
+    c.merges = weight.tree().merges[u];
+    c.c = sums + depth * c.level;
     chain(c);
+    depth += 1 - c.merges;
     c.w += c.steps * c.step_bytes;
     c.q += c.steps * c.rows * kStep;
     c.scale += c.steps * c.rows;
     c.sum += c.steps * c.rows;
-    for (int32_t m = 0; m < weight.tree().merges[u]; ++m) {
-      --depth;
-      kernels.add(sums + (depth - 1) * level, sums + depth * level, level);
-    }
   }
   return depth;
 }
@@ -127,7 +125,7 @@ void CpuBackend::linear_quantized(const LinearArgs& args, const CpuQuantizedLine
           c.sum = block.sum;
           c.rows = blocks.size(b);
           c.stream = b == 0;
-          const int64_t depth = multiply(kernels_, weight, c, chain, memory);
+          const int64_t depth = multiply(weight, c, chain, memory);
           for (int64_t i = 0; i < depth; ++i) {
             finish.panels(args.outs[static_cast<size_t>(i)], memory + i * c.rows * kGroupFloats,
                           kGroupFloats, g * kGroup, c.panels, first + blocks.begin(b), c.rows);
