@@ -10,7 +10,7 @@
 // everywhere.
 #pragma once
 
-#include "backend/cpu/quant_kernels.h"
+#include "backend/cpu/quant_units.h"
 #include "backend/cpu/tiles.h"
 
 namespace tandem::cpu {
@@ -74,6 +74,7 @@ template <typename M, WeightFormat kF>
 void quant_tile_chain(const QuantChainArgs& a) {
   const TileConfig config = quant_tile_config(a.rows);
   M::configure(config);
+  start_chains(a);
   alignas(64) int32_t sums[4][16 * QuantTileKernels::kRows];
   for (int64_t s = 0; s < a.steps; ++s) {
     const std::byte* tile = a.w + s * a.step_bytes;
@@ -86,6 +87,7 @@ void quant_tile_chain(const QuantChainArgs& a) {
     for (int p = 0; p < a.panels; ++p) tile_chains<M, kF>(a, s, p, sums[p]);
   }
   M::release();
+  merge_chains(a);
 }
 
 template <typename M>
