@@ -9,7 +9,8 @@
 namespace tandem {
 namespace {
 
-/// Sizes as the models' config.json files have them.
+/// Sizes as the models' config.json files have them, but LLaMA's `positions`: weights at random
+/// know no length, and measurements go up to contexts of 8192 with answers.
 struct NamedModel {
   const char* name;
   const char* architecture;
@@ -19,10 +20,10 @@ struct NamedModel {
 };
 constexpr NamedModel kModels[] = {
     {"tiny", "LlamaForCausalLM", "llama", 96, 160, 2, 6, 2, 512, 256, false},
-    {"smollm2-135m", "LlamaForCausalLM", "llama", 576, 1536, 30, 9, 3, 49152, 8192, true},
-    {"tinyllama-1.1b", "LlamaForCausalLM", "llama", 2048, 5632, 22, 32, 4, 32000, 2048, false},
-    {"llama-2-7b", "LlamaForCausalLM", "llama", 4096, 11008, 32, 32, 32, 32000, 4096, false},
-    {"llama-3-8b", "LlamaForCausalLM", "llama", 4096, 14336, 32, 32, 8, 128256, 8192, false},
+    {"smollm2-135m", "LlamaForCausalLM", "llama", 576, 1536, 30, 9, 3, 49152, 16384, true},
+    {"tinyllama-1.1b", "LlamaForCausalLM", "llama", 2048, 5632, 22, 32, 4, 32000, 16384, false},
+    {"llama-2-7b", "LlamaForCausalLM", "llama", 4096, 11008, 32, 32, 32, 32000, 16384, false},
+    {"llama-3-8b", "LlamaForCausalLM", "llama", 4096, 14336, 32, 32, 8, 128256, 16384, false},
     {"qwen-1.8b", "QWenLMHeadModel", "qwen", 2048, 5504, 24, 16, 16, 151936, 8192, false},
     {"qwen-7b", "QWenLMHeadModel", "qwen", 4096, 11008, 32, 32, 32, 151936, 8192, false},
     {"qwen2-0.5b", "Qwen2ForCausalLM", "qwen2", 896, 4864, 24, 14, 2, 151936, 32768, true},

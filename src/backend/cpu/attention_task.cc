@@ -13,8 +13,6 @@ AttentionRunner::AttentionRunner(const Kernels& kernels, const AttentionArgs& ar
       cache_(static_cast<const CpuKvCache&>(*args.cache)),
       steps_(cache_.steps()),
       width_(steps_ * kStep),
-      pairs_(cache_.woven() && args.q.dtype == DType::kBF16 ? kernels.pairs : nullptr),
-      words_(pairs_ != nullptr ? kStep / 2 : kStep),
       p_type_(cache_.spec().dtype == DType::kI8 && args.q.dtype == DType::kF16 ? DType::kF32
                                                                                : args.q.dtype) {
   const int64_t rows = attention_task_rows(kernels), at_once = kernels.page_rows;
@@ -39,8 +37,17 @@ AttentionRunner::AttentionRunner(const Kernels& kernels, const AttentionArgs& ar
 void AttentionRunner::run(const AttentionTask& task) {
   const int64_t rows = task.tokens * task.segment.q_count, most = attention_task_rows(kernels_);
   for (int64_t begin = 0; begin < rows; begin += most) {
-    run_rows({task, begin, std::min(most, rows - begin)});
+    const int64_t n = std::min(most, rows - begin);
+    run_rows({task, begin, n, pairs_for(n)});
   }
+}
+
+/// Integers are exact in bfloat16, but weaving a page of them is work of its own.
+const PairKernels* AttentionRunner::pairs_for(int64_t rows) const {
+  constexpr int64_t kWorthWeaving = 4;
+  if (args_.q.dtype != DType::kBF16) return nullptr;
+  if (cache_.spec().dtype == DType::kI8 && rows >= kWorthWeaving) return kernels_.pairs;
+  return cache_.woven() ? kernels_.pairs : nullptr;
 }
 
 std::byte* AttentionRunner::row_at(const Matrix& m, const AttentionTask& t, int64_t row) const {
@@ -63,13 +70,13 @@ void AttentionRunner::load_queries(const Rows& r) {
     const int64_t n = std::min(most, r.rows - at);
     for (int64_t i = 0; i < n; ++i) {
       const std::byte* from = row_at(args_.q, r.task, r.begin + at + i);
-      float* to = q_ + at * width_ + i * words_;
-      if (pairs_ != nullptr) {
-        pairs_->arrange(from, steps_, to, n * words_);
+      float* to = q_ + at * width_ + i * r.words();
+      if (r.pairs != nullptr) {
+        r.pairs->arrange(from, steps_, to, n * r.words());
         continue;
       }
       for (int64_t s = 0; s < steps_; ++s) {
-        kernels_.widen(args_.q.dtype, from + s * step, kStep, to + s * n * words_);
+        kernels_.widen(args_.q.dtype, from + s * step, kStep, to + s * n * kStep);
       }
     }
   }
@@ -90,8 +97,7 @@ void AttentionRunner::run_rows(const Rows& r) {
       page_by_tiles(r, page);
       continue;
     }
-    if (r.rows > most) page.next = nullptr;  // it stays in the cache
-    if (pairs_ == nullptr && (r.rows > most || cache_.woven())) expand(page);
+    expand(r, page);
     for (int64_t at = 0; at < r.rows; at += most) group(r, page, at, std::min(most, r.rows - at));
   }
   for (int64_t row = 0; row < r.rows; ++row) {
@@ -111,23 +117,35 @@ AttentionRunner::Page AttentionRunner::page_at(const Rows& r, int64_t block, int
   page.keys = keys(block);
   page.values = page.keys + cache_.half_bytes();
   page.scales = cache_.scales(page.keys);
-  page.next = block < last ? keys(block + 1) : nullptr;
+  if (block == last) return page;
+  page.ahead_of_keys = page.values;
+  page.ahead_of_values = keys(block + 1);
   return page;
 }
 
-/// As float32: once for several groups of rows, and for rows that are not as a woven page's.
-void AttentionRunner::expand(Page& page) {
-  page.next = nullptr;
+/// Widens a page to float32 for several groups of rows, or for rows of another type than that of
+/// a woven page; weaves one of integers for products in pairs.
+void AttentionRunner::expand(const Rows& r, Page& page) {
+  const bool several = r.rows > kernels_.page_rows, integers = page.type == DType::kI8;
+  const std::byte* next = page.ahead_of_values;
+  if (several) page.ahead_of_keys = page.ahead_of_values = nullptr;  // it stays in the cache
+  if (r.pairs != nullptr ? !integers : !several && !cache_.woven()) return;
   if (page.type == DType::kF32) return;
   const int64_t tiles = 2 * cache_.half_bytes() / cache_.tile_bytes();
-  if (cache_.woven()) {
+  auto* out = reinterpret_cast<std::byte*>(expanded_);
+  page.ahead_of_keys = page.ahead_of_values = nullptr;
+  page.type = DType::kF32;
+  if (r.pairs != nullptr) {
+    r.pairs->weave_int8(page.keys, tiles, out);
+    page.type = DType::kBF16;
+    page.ahead_of_keys = next;  // both halves of integers are as long as one that is woven
+  } else if (cache_.woven()) {
     kernels_.pairs->expand(page.keys, cache_.tile_bytes(), tiles, expanded_);
   } else {
-    kernels_.expand_page[page_index(page.type)](page.keys, tiles, expanded_);
+    kernels_.expand_page[page_index(cache_.spec().dtype)](page.keys, tiles, expanded_);
   }
-  page.type = DType::kF32;
-  page.keys = reinterpret_cast<const std::byte*>(expanded_);
-  page.values = reinterpret_cast<const std::byte*>(expanded_ + kKeyBlock * width_);
+  page.keys = out;
+  page.values = out + kKeyBlock * width_ * dtype_bytes(page.type);
 }
 
 /// Rows [at, at + n) over one page. Those without a visible key in it keep their state; rows are in
@@ -138,8 +156,8 @@ void AttentionRunner::group(const Rows& r, const Page& page, int64_t at, int64_t
   while (from < to && !visible(r, at + from, page.block, begin, end)) ++from;
   while (to > from && !visible(r, at + to - 1, page.block, begin, longest)) --to;
   if (from == to) return;
-  const auto chains = pairs_ != nullptr ? pairs_->page : kernels_.page[page_index(page.type)];
-  const auto softmax = pairs_ != nullptr ? pairs_->softmax : kernels_.softmax;
+  const auto chains = r.pairs != nullptr ? r.pairs->page : kernels_.page[page_index(page.type)];
+  const auto softmax = r.pairs != nullptr ? r.pairs->softmax : kernels_.softmax;
 
   PageArgs k;
   k.x = q_ + at * width_;
@@ -149,7 +167,7 @@ void AttentionRunner::group(const Rows& r, const Page& page, int64_t at, int64_t
   k.panels = static_cast<int>(ceil_div(longest, kPanel));
   k.c = scores_;
   k.ldc = kKeyBlock;
-  k.ahead = page.next == nullptr ? nullptr : page.values;
+  k.ahead = page.ahead_of_keys;
   chains(k);
 
   const int64_t run = to - from;
@@ -161,8 +179,8 @@ void AttentionRunner::group(const Rows& r, const Page& page, int64_t at, int64_t
     s.value_scales = page.scales == nullptr ? nullptr : page.scales + kKeyBlock;
     s.scale = args_.scale;
     s.type = p_type_;
-    s.p = p_ + (i - from) * words_;
-    s.p_half = run * words_;
+    s.p = p_ + (i - from) * r.words();
+    s.p_half = run * r.words();
     s.max = max_ + at + i;
     s.sum = sum_ + at + i;
     s.alpha = alpha_ + i;
@@ -178,7 +196,7 @@ void AttentionRunner::group(const Rows& r, const Page& page, int64_t at, int64_t
   v.c = acc_ + (at + from) * width_;
   v.ldc = width_;
   v.alpha = alpha_ + from;
-  v.ahead = page.next;
+  v.ahead = page.ahead_of_values;
   chains(v);
 }
 

@@ -34,6 +34,9 @@ class AttentionRunner {
   struct Rows {
     const AttentionTask& task;
     int64_t begin = 0, rows = 0;
+    const PairKernels* pairs = nullptr;  ///< or one product at a time
+    /// Of a step of a row of queries or probabilities.
+    int64_t words() const { return pairs != nullptr ? kStep / 2 : kStep; }
   };
   /// A page's tiles as the kernels are to read them.
   struct Page {
@@ -42,7 +45,9 @@ class AttentionRunner {
     const std::byte* keys = nullptr;
     const std::byte* values = nullptr;
     const float* scales = nullptr;
-    const std::byte* next = nullptr;  ///< the keys that come after the values, or nullptr
+    /// What to prefetch while the keys and the values are read, or nullptr.
+    const std::byte* ahead_of_keys = nullptr;
+    const std::byte* ahead_of_values = nullptr;
   };
 
   int64_t token_of(const AttentionTask& t, int64_t row) const {
@@ -56,10 +61,11 @@ class AttentionRunner {
   }
   std::byte* row_at(const Matrix& m, const AttentionTask& t, int64_t row) const;
   bool visible(const Rows& r, int64_t row, int64_t block, int& begin, int& end) const;
+  const PairKernels* pairs_for(int64_t rows) const;
   void run_rows(const Rows& r);
   void load_queries(const Rows& r);
   Page page_at(const Rows& r, int64_t block, int64_t last) const;
-  void expand(Page& page);
+  void expand(const Rows& r, Page& page);
   void group(const Rows& r, const Page& page, int64_t at, int64_t n);
 
   /// What the path through a matrix unit needs besides (attention_tiles.cc).
@@ -84,18 +90,16 @@ class AttentionRunner {
   const AttentionArgs& args_;
   const CpuKvCache& cache_;
   int64_t steps_;
-  int64_t width_;             ///< head_dim rounded up to whole steps
-  const PairKernels* pairs_;  ///< for a woven cache and bfloat16 rows, or nullptr
-  int64_t words_;             ///< of a step of a row of queries or probabilities
-  DType p_type_;              ///< what probabilities are rounded to
-  float* q_;                  ///< by groups of page_rows: [steps][rows][words]
-  float* acc_;                ///< [row][width]
-  float* scores_;             ///< [page_rows][64]
-  float* p_;                  ///< [2 steps][page_rows][words]
-  float* alpha_;              ///< [page_rows]
-  float* max_;                ///< [row]
-  float* sum_;                ///< [row]
-  float* expanded_;           ///< a page's tiles in float32
+  int64_t width_;    ///< head_dim rounded up to whole steps
+  DType p_type_;     ///< what probabilities are rounded to
+  float* q_;         ///< by groups of page_rows: [steps][rows][words]
+  float* acc_;       ///< [row][width]
+  float* scores_;    ///< [page_rows][64]
+  float* p_;         ///< [2 steps][page_rows][words]
+  float* alpha_;     ///< [page_rows]
+  float* max_;       ///< [row]
+  float* sum_;       ///< [row]
+  float* expanded_;  ///< a page's tiles, widened
   std::optional<Tiles> tiles_;
 };
 

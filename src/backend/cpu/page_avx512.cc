@@ -41,8 +41,8 @@ inline __attribute__((always_inline)) void prefetch_pair(const std::byte* ahead,
   constexpr int kBytes = static_cast<int>(kTile[kType] / 16);
   if (kType == 3 && t % 2 != 0) return;
   const auto* line = reinterpret_cast<const char*>(ahead + kBytes * t);
-  _mm_prefetch(line, _MM_HINT_T0);
-  if constexpr (kType == 0) _mm_prefetch(line + 64, _MM_HINT_T0);
+  _mm_prefetch(line, _MM_HINT_T1);
+  if constexpr (kType == 0) _mm_prefetch(line + 64, _MM_HINT_T1);
 }
 
 /// One step of one panel.

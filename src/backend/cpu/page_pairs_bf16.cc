@@ -123,6 +123,22 @@ void page_kernel(const PageArgs& args) {
   if (p < a.panels) panels_of<1>(a, p);
 }
 
+/// Sixteen integers as float32: bfloat16 holds these too.
+inline __attribute__((always_inline)) __m512i widened(const std::byte* w) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
+  return _mm512_castps_si512(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
+}
+
+/// k and k + 1 of every four into the high halves, k + 2 and k + 3 into the low ones.
+void weave_int8(const std::byte* w, int64_t tiles, std::byte* out) {
+  for (int64_t i = 0; i < tiles * kTurns; ++i, w += 64, out += 128) {
+    for (int odd : {0, 1}) {
+      const __m512i high = widened(w + 16 * odd), low = widened(w + 16 * odd + 32);
+      _mm512_storeu_si512(out + 64 * odd, _mm512_or_si512(high, _mm512_srli_epi32(low, 16)));
+    }
+  }
+}
+
 /// High halves are k and k + 1 of every four, low ones k + 2 and k + 3, even k before odd ones.
 void softmax_kernel(const SoftmaxArgs& a) {
   alignas(64) static constexpr uint16_t kOrder[32] = {2,  0,  6,  4,  10, 8,  14, 12, 18, 16, 22,
@@ -143,6 +159,7 @@ void softmax_kernel(const SoftmaxArgs& a) {
 }  // namespace
 
 void set_page_pairs(PairKernels& k) {
+  k.weave_int8 = weave_int8;
   k.page = page_kernel;
   k.softmax = softmax_kernel;
 }

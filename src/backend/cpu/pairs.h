@@ -30,13 +30,15 @@ struct PairKernels {
   /// As Kernels::chain and chain_wide, over woven tiles; x is [steps][rows][16] words.
   void (*chain)(const ChainArgs&) = nullptr;
   void (*chain_wide)(const ChainArgs&, int64_t panel_bytes) = nullptr;
+  /// Tiles of int8 [32 k][16 outputs], side by side -> woven ones of the same values.
+  void (*weave_int8)(const std::byte* w, int64_t tiles, std::byte* out) = nullptr;
   /// As Kernels::page, over woven tiles; x is [steps][rows][16] words.
   void (*page)(const PageArgs&) = nullptr;
   /// As Kernels::softmax; the probabilities are arranged: 16 words at p and at p + p_half.
   void (*softmax)(const SoftmaxArgs&) = nullptr;
 };
 
-/// The entries page and softmax: page_pairs_bf16.cc.
+/// The entries weave_int8, page and softmax: page_pairs_bf16.cc.
 void set_page_pairs(PairKernels& k);
 
 /// nullptr where the instruction is absent or was seen to round otherwise.
