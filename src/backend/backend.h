@@ -98,6 +98,8 @@ class Backend {
   virtual uint64_t hash(const Matrix& m) = 0;
   /// Multiply-adds of linear() since the start: rows * N * K, without padding.
   virtual int64_t macs() const = 0;
+  /// How often its threads met since the start; 0 where there are none to meet.
+  virtual int64_t meetings() const { return 0; }
 };
 
 struct BackendOptions {

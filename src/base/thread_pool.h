@@ -26,6 +26,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  /// Of several threads, since the start.
+  int64_t meetings() const { return generation_.load(std::memory_order_relaxed); }
 
   /// Calls fn(thread, threads) once on every thread, the caller's included, and waits for all. The
   /// first exception is thrown again here. Not to be called from inside fn, nor by two threads.

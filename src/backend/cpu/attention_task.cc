@@ -117,9 +117,8 @@ AttentionRunner::Page AttentionRunner::page_at(const Rows& r, int64_t block, int
   page.keys = keys(block);
   page.values = page.keys + cache_.half_bytes();
   page.scales = cache_.scales(page.keys);
-  if (block == last) return page;
   page.ahead_of_keys = page.values;
-  page.ahead_of_values = keys(block + 1);
+  if (block < last) page.ahead_of_values = keys(block + 1);
   return page;
 }
 

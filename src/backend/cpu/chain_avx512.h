@@ -14,6 +14,12 @@ inline __attribute__((always_inline)) void prefetch(const std::byte* p) {
   _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
 }
 
+/// Into the second cache: the first one takes few misses at a time, and where products are many
+/// they would wait for a place among them.
+inline __attribute__((always_inline)) void prefetch_second(const std::byte* p) {
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1);
+}
+
 /// Where a step's sums go.
 struct Into {
   float* c;

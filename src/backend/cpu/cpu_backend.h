@@ -51,6 +51,7 @@ class CpuBackend final : public Backend {
   void copy_kv_block(KvCache& cache, int32_t from, int32_t to) override;
   uint64_t hash(const Matrix& m) override;
   int64_t macs() const override { return macs_; }
+  int64_t meetings() const override { return pool_.meetings(); }
 
  private:
   void linear_few_rows(const LinearArgs& args, const CpuPackedLinear& weight);

@@ -33,8 +33,10 @@ inline __attribute__((always_inline)) void step(const float* x, const std::byte*
   }
 #pragma GCC unroll 1
   for (int t = 0; t < kTurns; ++t, ++x, w += kTile / kTurns) {
-    if constexpr (kStream) prefetch(w + kPrefetch);
-    if constexpr (kStream) prefetch(w + kPrefetch + 64);
+    for (int64_t line : {0, 64}) {
+      if constexpr (kStream && kRows > 4) prefetch_second(w + kPrefetch + line);
+      if constexpr (kStream && kRows <= 4) prefetch(w + kPrefetch + line);
+    }
     __m512i we[kPanels], wo[kPanels];
 #pragma GCC unroll 2
     for (int p = 0; p < kPanels; ++p) {
