@@ -2,44 +2,23 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <limits>
 
 #include "base/check.h"
+#include "base/cpu_features.h"
 #include "sampling/random.h"
+#include "sampling/weigh.h"
 
 namespace tandem {
 namespace {
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
-constexpr size_t kBuckets = 1024;
-constexpr float kBucketsPerNat = 16;  // 64 nats; weights below e^-64 share the last bucket
+constexpr size_t kBuckets = kWeightBuckets;
 
-/// exp(x) for x <= 0, relative error below 2e-7; 0 from -87 on and for NaN. Without a call or a
-/// branch, so that the compiler makes vectors of it; plain float operations, so that all of them
-/// agree. exp(x) = 2^n * exp(r), |r| <= ln(2)/2, ln(2) in two parts, exp(r) by its Taylor
-/// polynomial.
-inline float exp_falling(float x) {
-  constexpr float kRound = 0x1.8p23F;  // adding it rounds to the nearest integer
-  // Clamped as integers (negative floats order by their bits, a NaN comes after all of them): the
-  // compiler makes no vectors of comparisons that might trap.
-  constexpr uint32_t kEnd = std::bit_cast<uint32_t>(-87.0F);
-  const uint32_t bits = std::bit_cast<uint32_t>(x) | 0x80000000U;
-  const auto clamped = std::bit_cast<float>(std::min(bits, kEnd));
-  const float shifted = clamped * 0x1.715476p+0F + kRound;
-  const float n = shifted - kRound;
-  const float r = (clamped - n * 0x1.62ep-1F) - n * 0x1.0bfbe8p-15F;
-  float p = 1.0F / 5040;
-  p = p * r + 1.0F / 720;
-  p = p * r + 1.0F / 120;
-  p = p * r + 1.0F / 24;
-  p = p * r + 1.0F / 6;
-  p = p * r + 0.5F;
-  p = p * r + 1.0F;
-  p = p * r + 1.0F;
-  const uint32_t power = (std::bit_cast<uint32_t>(shifted) << 23) + 0x3f800000U;  // 2^n
-  const auto keep = static_cast<uint32_t>(static_cast<int32_t>(bits - kEnd) >> 31);
-  return std::bit_cast<float>(std::bit_cast<uint32_t>(p * std::bit_cast<float>(power)) & keep);
+using Weigh = void (*)(const WeighArgs&);
+Weigh fastest_weigh() {
+  const CpuFeatures features = cpu_features();
+  return features.avx512 ? weigh_avx512 : features.avx2 ? weigh_avx2 : weigh_row;
 }
 
 /// Sixteen running maxima side by side: a single one would be a chain that no vector can follow.
@@ -147,26 +126,26 @@ double Sampler::weigh(const Candidates& from, float largest) {
   const size_t n = from.logits.size();
   weights_.resize(n);
   bucket_of_.resize(n);
-  bucket_mass_.assign(kBuckets, 0);
+  bucket_mass_.assign(2 * kBuckets, 0);
   items_bucket_ = kBuckets;
   const float rate = 1.0F / params_.temperature;
-  const float* logits = from.logits.data();
   float* weights = weights_.data();
   uint16_t* bucket_of = bucket_of_.data();
-  for (size_t i = 0; i < n; ++i) weights[i] = exp_falling((logits[i] - largest) * rate);
-  for (size_t i = 0; i < n; ++i) {
-    constexpr float kLast = kBuckets - 1;
-    const float place = (logits[i] - largest) * rate * -kBucketsPerNat;  // rises as logits fall
-    // As in exp_falling: compared as integers.
-    constexpr uint32_t kLastBits = std::bit_cast<uint32_t>(kLast);
-    const uint32_t bits = std::bit_cast<uint32_t>(place) & 0x7fffffffU;
-    const auto capped = std::bit_cast<float>(std::min(bits, kLastBits));
-    bucket_of[i] = static_cast<uint16_t>(static_cast<int32_t>(capped));
-  }
+  static const Weigh run = fastest_weigh();
+  run({from.logits.data(), n, largest, rate, weights, bucket_of});
+  // Two sums for each bucket, because neighbours often share one and an addition waits for the
+  // last.
   double* mass = bucket_mass_.data();
-  for (size_t i = 0; i < n; ++i) mass[bucket_of[i]] += weights[i];
+  double* other = mass + kBuckets;
+  size_t i = 0;
+  for (; i + 2 <= n; i += 2) {
+    mass[bucket_of[i]] += weights[i];
+    other[bucket_of[i + 1]] += weights[i + 1];
+  }
+  if (i < n) mass[bucket_of[i]] += weights[i];
+  for (size_t bucket = 0; bucket < kBuckets; ++bucket) mass[bucket] += other[bucket];
   double total = 0;
-  for (size_t i = 0; i < kBuckets; ++i) total += mass[i];
+  for (size_t bucket = 0; bucket < kBuckets; ++bucket) total += mass[bucket];
   return total;
 }
 
@@ -174,10 +153,17 @@ std::span<const Sampler::Item> Sampler::in_order(const Candidates& from, size_t 
   if (items_bucket_ == bucket) return items_;
   items_bucket_ = bucket;
   items_.clear();
-  for (size_t i = 0; i < from.logits.size(); ++i) {
-    if (bucket_of_[i] != bucket) continue;
-    const int32_t id = from.ids.empty() ? static_cast<int32_t>(i) : from.ids[i];
-    items_.push_back({from.logits[i], id, weights_[i]});
+  constexpr size_t kBlock = 64;  // most have none: asked for together
+  const auto wanted = static_cast<uint16_t>(bucket);
+  for (size_t begin = 0; begin < from.logits.size(); begin += kBlock) {
+    const size_t end = std::min(begin + kBlock, from.logits.size());
+    uint16_t any = 0;
+    for (size_t i = begin; i < end; ++i) any |= static_cast<uint16_t>(bucket_of_[i] == wanted);
+    for (size_t i = begin; any != 0 && i < end; ++i) {
+      if (bucket_of_[i] != wanted) continue;
+      const int32_t id = from.ids.empty() ? static_cast<int32_t>(i) : from.ids[i];
+      items_.push_back({from.logits[i], id, weights_[i]});
+    }
   }
   std::sort(items_.begin(), items_.end(), [](const Item& a, const Item& b) {
     return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
