@@ -1,6 +1,7 @@
 // q.k and p.v over woven pages, two products at a time (pairs.h). Four rows share two panels: a
 // word of x that is loaded to all lanes takes longer than a product.
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/pair_words.h"
 #include "backend/cpu/pairs.h"
 #include "backend/cpu/vec_avx512.h"
 // The lanes come before what is written over them.
@@ -9,16 +10,7 @@
 namespace tandem::cpu {
 namespace {
 
-constexpr int64_t kTile = 1024;
-constexpr int kTurns = 8, kWords = 16, kPageRows = 4;
-
-inline __attribute__((always_inline)) __m512 add(__m512 sum, __m512i x, __m512i w) {
-  return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(w), reinterpret_cast<__m512bh>(x));
-}
-
-inline __attribute__((always_inline)) __m512i word(const float* x) {
-  return _mm512_castps_si512(_mm512_set1_ps(*x));
-}
+constexpr int kPageRows = 4;
 
 /// Adds one step to the sums of kRows rows and kPanels panels, whose tiles lie panel_bytes apart.
 /// For two lines of a tile that are read kAhead are prefetched, in order, into the second cache:
@@ -34,7 +26,7 @@ inline __attribute__((always_inline)) void step(const float* x, const std::byte*
     for (int p = 0; p < kPanels; ++p) even[r][p] = odd[r][p] = _mm512_setzero_ps();
   }
 #pragma GCC unroll 1
-  for (int t = 0; t < kTurns; ++t, ++x, w += kTile / kTurns) {
+  for (int t = 0; t < kTurns; ++t, ++x, w += kWovenTile / kTurns) {
     __m512i we[kPanels], wo[kPanels];
 #pragma GCC unroll 2
     for (int p = 0; p < kPanels; ++p) {
@@ -79,12 +71,12 @@ void block(const PageArgs& a, int row, int panel) {
           _mm512_mul_ps(_mm512_loadu_ps(c + r * a.ldc + 16 * p), _mm512_set1_ps(a.alpha[row + r]));
     }
   }
-  const std::byte* w = a.w + panel * a.steps * kTile;
+  const std::byte* w = a.w + panel * a.steps * kWovenTile;
   const float* x = a.x + row * kWords;
-  const std::byte* ahead = a.ahead + panel * a.steps * kTile;
-  if (kAhead == 1 && row > 0) ahead += kPanels * a.steps * kTile / 2;
-  for (int64_t s = 0; s < a.steps; ++s, w += kTile, x += a.rows * kWords) {
-    step<kRows, kPanels, kAhead>(x, w, a.steps * kTile, ahead, sum);
+  const std::byte* ahead = a.ahead + panel * a.steps * kWovenTile;
+  if (kAhead == 1 && row > 0) ahead += kPanels * a.steps * kWovenTile / 2;
+  for (int64_t s = 0; s < a.steps; ++s, w += kWovenTile, x += a.rows * kWords) {
+    step<kRows, kPanels, kAhead>(x, w, a.steps * kWovenTile, ahead, sum);
   }
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {

@@ -3,23 +3,15 @@
 // A word of x that is loaded to all lanes takes longer than a product: with two panels it serves
 // two.
 #include "backend/cpu/chain_avx512.h"
+#include "backend/cpu/pair_words.h"
 #include "backend/cpu/pairs.h"
 #include "base/cpu_features.h"
 
 namespace tandem::cpu {
 namespace {
 
-constexpr int64_t kTile = 1024, kPrefetch = 8192;
-constexpr int kTurns = 8, kWords = 16;
+constexpr int64_t kPrefetch = 8192;
 constexpr int kMaxRows = 10, kTileRows = 8;
-
-inline __attribute__((always_inline)) __m512 add(__m512 sum, __m512i x, __m512i w) {
-  return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(w), reinterpret_cast<__m512bh>(x));
-}
-
-inline __attribute__((always_inline)) __m512i word(const float* x) {
-  return _mm512_castps_si512(_mm512_set1_ps(*x));
-}
 
 /// One step of kRows rows and kPanels panels, even and odd sums in registers.
 template <int kRows, int kPanels, bool kStream>
@@ -32,7 +24,7 @@ inline __attribute__((always_inline)) void step(const float* x, const std::byte*
     for (int p = 0; p < kPanels; ++p) even[r][p] = odd[r][p] = _mm512_setzero_ps();
   }
 #pragma GCC unroll 1
-  for (int t = 0; t < kTurns; ++t, ++x, w += kTile / kTurns) {
+  for (int t = 0; t < kTurns; ++t, ++x, w += kWovenTile / kTurns) {
     for (int64_t line : {0, 64}) {
       if constexpr (kStream && kRows > 4) prefetch_second(w + kPrefetch + line);
       if constexpr (kStream && kRows <= 4) prefetch(w + kPrefetch + line);
@@ -62,7 +54,8 @@ void chain_rows(const ChainArgs& a) {
   for (int64_t s = 0; s < a.steps; ++s) {
     const float* x = a.x + s * kRows * kWords;
     const std::byte* w = a.w + s * a.step_bytes;
-    for (int p = 0; p < a.panels; ++p) step<kRows, 1, true>(x, w + p * kTile, 0, into(a, s, p));
+    for (int p = 0; p < a.panels; ++p)
+      step<kRows, 1, true>(x, w + p * kWovenTile, 0, into(a, s, p));
   }
 }
 
