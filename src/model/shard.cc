@@ -68,6 +68,21 @@ int64_t bytes_of(const HeldWeight& weight, WeightFormat format, DType type) {
   return weight.out * groups * group_bytes(format);
 }
 
+/// The form that a weight is packed in: those that are multiplied in one pass share one.
+WeightFormat packed_form(const ModelSpec& spec, const WeightForms& forms, const WeightRule& rule,
+                         int64_t layer) {
+  using enum WeightRole;
+  WeightFormat form = forms.of(rule, layer);
+  const bool qkv = rule.role == kQuery || rule.role == kKey || rule.role == kValue;
+  const bool gate_up = rule.role == kGate || rule.role == kUp;
+  for (const WeightRole role : {kQuery, kKey, kValue, kGate, kUp}) {
+    const bool together = role == kGate || role == kUp ? gate_up : qkv;
+    const WeightRule* other = together ? spec.rule(role) : nullptr;
+    if (other != nullptr && is_quantized(form)) form = common_format(form, forms.of(*other, layer));
+  }
+  return form;
+}
+
 /// Bytes of the weights (biases included) of a rank as they are kept.
 int64_t shard_bytes(const ModelSpec& spec, const ModelSplit& split, const Shard& shard,
                     const WeightForms& forms) {
@@ -76,7 +91,7 @@ int64_t shard_bytes(const ModelSpec& spec, const ModelSplit& split, const Shard&
     const HeldWeight weight = held_weight(spec, split, shard, rule);
     const int64_t layers = per_layer(rule.name) ? spec.layers : 1;
     for (int64_t layer = 0; layer < layers; ++layer)
-      bytes += bytes_of(weight, forms.of(rule, layer), forms.type);
+      bytes += bytes_of(weight, packed_form(spec, forms, rule, layer), forms.type);
     if (rule.bias) bytes += layers * weight.out * dtype_bytes(forms.type);
   }
   return bytes;

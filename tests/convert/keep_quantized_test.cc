@@ -126,6 +126,11 @@ TEST(KeepQuantized, MixedFormsRunWithOneDigestAtEveryWorldSize) {
     const auto engine = Engine::load(options);
     EXPECT_EQ(engine->info().quantize, "mixed");
     EXPECT_EQ(engine->info().dtype, "bfloat16");
+    // Groups of q, k, v and of gate, up: int8 with minima (36 bytes); o: int4; down, table: int8.
+    const int64_t shared = (128 * 2 + 192 * 2) * 36, own = 64 * 2 * 18 + (64 * 3 + 7 * 2) * 34;
+    if (world_size == 1) {
+      EXPECT_EQ(engine->report()[0].weight_bytes, shared + own + 3 * 64 * 2) << "and three norms";
+    }
     Request request;
     request.prompt_ids = {2, 3, 4, 5, 6};
     request.sampling.temperature = 0;
