@@ -42,6 +42,7 @@ CpuFeatures cpu_features() {
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   f.avx512_vnni = f.avx512 && __builtin_cpu_supports("avx512vnni");
   f.bf16_pairs = f.avx512 && __builtin_cpu_supports("avx512bf16") && dot_bf16_rounds_twice();
+  f.amd = __builtin_cpu_is("amd");
   f.amx = f.avx512_vnni && amx_present() && amx_allowed();
   return f;
 }

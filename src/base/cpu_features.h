@@ -8,6 +8,7 @@ struct CpuFeatures {
   bool avx512 = false;       ///< AVX-512 F, BW, VL and DQ
   bool avx512_vnni = false;  ///< vpdpbusd on 512 bits
   bool bf16_pairs = false;   ///< vdpbf16ps on 512 bits, rounding as dot_bf16.h says
+  bool amd = false;          ///< made by AMD: which way of reading memory is fastest differs
   bool amx = false;          ///< AMX tiles with bfloat16 and int8, allowed by the kernel
 };
 

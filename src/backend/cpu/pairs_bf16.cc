@@ -25,9 +25,11 @@ inline __attribute__((always_inline)) void step(const float* x, const std::byte*
   }
 #pragma GCC unroll 1
   for (int t = 0; t < kTurns; ++t, ++x, w += kWovenTile / kTurns) {
-    for (int64_t line : {0, 64}) {
-      if constexpr (kStream && kRows > 4) prefetch_second(w + kPrefetch + line);
-      if constexpr (kStream && kRows <= 4) prefetch(w + kPrefetch + line);
+    // Up to four rows the processor finds the stream by itself, and lines that are asked for only
+    // take the places of its own: 10 % slower.
+    if constexpr (kStream && kRows > 4) {
+      prefetch_second(w + kPrefetch);
+      prefetch_second(w + kPrefetch + 64);
     }
     __m512i we[kPanels], wo[kPanels];
 #pragma GCC unroll 2
