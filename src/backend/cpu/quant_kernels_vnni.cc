@@ -125,11 +125,12 @@ inline __attribute__((always_inline)) void prefetch(const std::byte* from, int64
   }
 }
 
-/// Whether a single stream of weights is faster with prefetches: not on AMD's processors (Zen 4: 10
-/// % slower with 8-bit codes, 35 % with 4-bit ones), which find it by themselves.
+/// Whether a single stream of weights is faster with prefetches: not 4-bit codes on AMD's
+/// processors (Zen 4: a third slower with them), which find it by themselves.
+template <WeightFormat kF>
 bool asks_ahead() {
-  static const bool asks = !cpu_features().amd;
-  return asks;
+  static const bool amd = cpu_features().amd;
+  return !(amd && is_int4(kF));
 }
 
 /// Few rows wait for memory: one panel after another reads it in order, the chains stay in
@@ -138,7 +139,7 @@ template <WeightFormat kF, int kRows, int kPanels>
 void few_rows(const QuantChainArgs& args) {
   constexpr int64_t kTile = quant_tile_bytes(kF), kBytes = quant_step_bytes(kF, kPanels);
   const QuantChainArgs a = args;  // a store through c could change what args refers to
-  const bool ask = asks_ahead();
+  const bool ask = asks_ahead<kF>();
   __m512 c[kRows][kPanels];
   for (int r = 0; r < kRows; ++r) {
     for (int p = 0; p < kPanels; ++p) {
