@@ -5,21 +5,17 @@
 #include <string>
 
 #include "cli/command.h"
-#include "cli/conversion.h"
+#include "cli/progress.h"
 #include "tandem/convert.h"
 
 namespace tandem::cli {
 namespace {
 
 void run(ImportOptions options) {
-  const Interrupts interrupts;
   ImportSummary summary;
   {
-    ProgressBar bar("importing");
-    options.progress = [&bar](int64_t done, int64_t total) {
-      bar.show(done, total);
-      return !Interrupts::came();
-    };
+    Progress progress("importing");
+    options.progress = progress.callback();
     summary = import_gguf(options);
   }
   for (const std::string& note : summary.notes)

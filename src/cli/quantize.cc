@@ -5,21 +5,17 @@
 #include <string>
 
 #include "cli/command.h"
-#include "cli/conversion.h"
+#include "cli/progress.h"
 #include "tandem/convert.h"
 
 namespace tandem::cli {
 namespace {
 
 void run(QuantizeOptions options) {
-  const Interrupts interrupts;
   QuantizeSummary summary;
   {
-    ProgressBar bar("quantizing");
-    options.progress = [&bar](int64_t done, int64_t total) {
-      bar.show(done, total);
-      return !Interrupts::came();
-    };
+    Progress progress("quantizing");
+    options.progress = progress.callback();
     summary = quantize_folder(options);
   }
   std::printf("%s: %lld tensors in %s, %lld MB of %lld\n", options.to.c_str(),
