@@ -111,8 +111,7 @@ void CpuPackedLinear::pack_panel(const LinearSource& source, const Kernels& kern
 /// Where element k of a step of an output lies in a tile of 16-bit weights.
 int64_t CpuPackedLinear::half_of(int64_t k, int64_t lane) const {
   if (!woven_) return (k / 2 * kPanel + lane) * 2 + k % 2;
-  const int64_t half = woven_half(k), word = half / 2;  // the lines: words 0, 8, 1, 9 ...
-  return ((word % 8 * 2 + word / 8) * kPanel + lane) * 2 + half % 2;
+  return (woven_line(k) * kPanel + lane) * 2 + woven_high(k);
 }
 
 void CpuPackedLinear::read_row(int64_t n, float* out) const {

@@ -16,42 +16,22 @@ constexpr int kPageRows = 4;
 /// For two lines of a tile that are read kAhead are prefetched, in order, into the second cache:
 /// the first one takes few misses at a time, and products would wait for a place among them.
 template <int kRows, int kPanels, int kAhead>
-inline __attribute__((always_inline)) void step(const float* x, const std::byte* w,
-                                                int64_t panel_bytes, const std::byte*& ahead,
-                                                __m512 (&sum)[kRows][kPanels]) {
-  __m512 even[kRows][kPanels], odd[kRows][kPanels];
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
+inline __attribute__((always_inline)) void add_step(const float* x, const std::byte* w,
+                                                    int64_t panel_bytes, const std::byte*& ahead,
+                                                    __m512 (&sum)[kRows][kPanels]) {
+  StepSums<kRows, kPanels> step;
+  const auto ask = [&ahead](const std::byte*) {
 #pragma GCC unroll 2
-    for (int p = 0; p < kPanels; ++p) even[r][p] = odd[r][p] = _mm512_setzero_ps();
-  }
-#pragma GCC unroll 1
-  for (int t = 0; t < kTurns; ++t, ++x, w += kWovenTile / kTurns) {
-    __m512i we[kPanels], wo[kPanels];
-#pragma GCC unroll 2
-    for (int p = 0; p < kPanels; ++p) {
-      const std::byte* at = w + p * panel_bytes;
-      we[p] = _mm512_loadu_si512(at);
-      wo[p] = _mm512_loadu_si512(at + 64);
-#pragma GCC unroll 2
-      for (int i = 0; i < kAhead; ++i, ahead += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
-      }
+    for (int i = 0; i < kAhead; ++i, ahead += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
     }
-#pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) {
-      const __m512i xe = word(x + r * kWords), xo = word(x + r * kWords + 8);
-#pragma GCC unroll 2
-      for (int p = 0; p < kPanels; ++p) even[r][p] = add(even[r][p], xe, we[p]);
-#pragma GCC unroll 2
-      for (int p = 0; p < kPanels; ++p) odd[r][p] = add(odd[r][p], xo, wo[p]);
-    }
-  }
+  };
+  pair_step(x, w, panel_bytes, ask, step);
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 2
     for (int p = 0; p < kPanels; ++p) {
-      sum[r][p] = _mm512_add_ps(sum[r][p], _mm512_add_ps(even[r][p], odd[r][p]));
+      sum[r][p] = _mm512_add_ps(sum[r][p], _mm512_add_ps(step.even[r][p], step.odd[r][p]));
     }
   }
 }
@@ -73,10 +53,11 @@ void block(const PageArgs& a, int row, int panel) {
   }
   const std::byte* w = a.w + panel * a.steps * kWovenTile;
   const float* x = a.x + row * kWords;
-  const std::byte* ahead = a.ahead + panel * a.steps * kWovenTile;
+  const std::byte* ahead = a.ahead;
+  if constexpr (kAhead > 0) ahead += panel * a.steps * kWovenTile;
   if (kAhead == 1 && row > 0) ahead += kPanels * a.steps * kWovenTile / 2;
   for (int64_t s = 0; s < a.steps; ++s, w += kWovenTile, x += a.rows * kWords) {
-    step<kRows, kPanels, kAhead>(x, w, a.steps * kWovenTile, ahead, sum);
+    add_step<kRows, kPanels, kAhead>(x, w, a.steps * kWovenTile, ahead, sum);
   }
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
@@ -133,10 +114,6 @@ void weave_int8(const std::byte* w, int64_t tiles, std::byte* out) {
 
 /// High halves are k and k + 1 of every four, low ones k + 2 and k + 3, even k before odd ones.
 void softmax_kernel(const SoftmaxArgs& a) {
-  alignas(64) static constexpr uint16_t kOrder[32] = {2,  0,  6,  4,  10, 8,  14, 12, 18, 16, 22,
-                                                      20, 26, 24, 30, 28, 3,  1,  7,  5,  11, 9,
-                                                      15, 13, 19, 17, 23, 21, 27, 25, 31, 29};
-  const __m512i order = _mm512_load_si512(kOrder);
   __m512 low = _mm512_setzero_ps();
   softmax_row(a, [&](int i, V p) {
     if (i % 2 == 0) {
@@ -144,7 +121,7 @@ void softmax_kernel(const SoftmaxArgs& a) {
       return;
     }
     const auto both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(p.v, low));
-    _mm512_storeu_si512(a.p + i / 2 * a.p_half, _mm512_permutexvar_epi16(order, both));
+    _mm512_storeu_si512(a.p + i / 2 * a.p_half, arranged(both));
   });
 }
 

@@ -44,12 +44,7 @@ void set_page_pairs(PairKernels& k);
 /// nullptr where the instruction is absent or was seen to round otherwise.
 const PairKernels* pair_kernels();
 
-/// Where element k (0 to 31) of a step lies in its words: sixteen-bit halves from the first on.
-constexpr int64_t woven_half(int64_t k) {
-  return 2 * (k / 4 + (k % 2 == 0 ? 0 : 8)) + (k % 4 < 2 ? 1 : 0);
-}
-
-/// And in a woven tile: the line of 16 words, and which half of these.
+/// Where element k (0 to 31) of a step lies in a woven tile: the line of 16 words, and which half.
 constexpr int64_t woven_line(int64_t k) { return k / 4 * 2 + k % 2; }
 constexpr int64_t woven_high(int64_t k) { return k % 4 < 2 ? 1 : 0; }
 

@@ -17,36 +17,17 @@ constexpr int kMaxRows = 10, kTileRows = 8;
 template <int kRows, int kPanels, bool kStream>
 inline __attribute__((always_inline)) void step(const float* x, const std::byte* w,
                                                 int64_t panel_bytes, const Into& into) {
-  __m512 even[kRows][kPanels], odd[kRows][kPanels];
-#pragma GCC unroll 10
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 2
-    for (int p = 0; p < kPanels; ++p) even[r][p] = odd[r][p] = _mm512_setzero_ps();
-  }
-#pragma GCC unroll 1
-  for (int t = 0; t < kTurns; ++t, ++x, w += kWovenTile / kTurns) {
-    // Up to four rows the processor finds the stream by itself, and lines that are asked for only
-    // take the places of its own: 10 % slower.
+  StepSums<kRows, kPanels> sums;
+  // Up to four rows the processor finds the stream by itself, and lines that are asked for only
+  // take the places of its own: 10 % slower.
+  const auto ask = [](const std::byte* at) {
     if constexpr (kStream && kRows > 4) {
-      prefetch_second(w + kPrefetch);
-      prefetch_second(w + kPrefetch + 64);
+      prefetch_second(at + kPrefetch);
+      prefetch_second(at + kPrefetch + 64);
     }
-    __m512i we[kPanels], wo[kPanels];
-#pragma GCC unroll 2
-    for (int p = 0; p < kPanels; ++p) {
-      we[p] = _mm512_loadu_si512(w + p * panel_bytes);
-      wo[p] = _mm512_loadu_si512(w + p * panel_bytes + 64);
-    }
-#pragma GCC unroll 10
-    for (int r = 0; r < kRows; ++r) {
-      const __m512i xe = word(x + r * kWords), xo = word(x + r * kWords + 8);
-#pragma GCC unroll 2
-      for (int p = 0; p < kPanels; ++p) even[r][p] = add(even[r][p], xe, we[p]);
-#pragma GCC unroll 2
-      for (int p = 0; p < kPanels; ++p) odd[r][p] = add(odd[r][p], xo, wo[p]);
-    }
-  }
-  put(into, even, odd);
+  };
+  pair_step(x, w, panel_bytes, ask, sums);
+  put(into, sums.even, sums.odd);
 }
 
 /// Few rows over weights that come from memory, one panel after another: twice as fast as two
@@ -118,13 +99,9 @@ void wide_kernel(const ChainArgs& a, int64_t panel_bytes) {
 }
 
 void arrange(const std::byte* row, int64_t steps, float* x, int64_t stride) {
-  alignas(64) static constexpr uint16_t kOrder[32] = {2,  0,  6,  4,  10, 8,  14, 12, 18, 16, 22,
-                                                      20, 26, 24, 30, 28, 3,  1,  7,  5,  11, 9,
-                                                      15, 13, 19, 17, 23, 21, 27, 25, 31, 29};
-  const __m512i order = _mm512_load_si512(kOrder);
   for (int64_t s = 0; s < steps; ++s) {
     const __m512i step = _mm512_loadu_si512(row + s * 64);
-    _mm512_storeu_si512(x + s * stride, _mm512_permutexvar_epi16(order, step));
+    _mm512_storeu_si512(x + s * stride, arranged(step));
   }
 }
 
