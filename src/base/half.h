@@ -2,9 +2,18 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace tandem {
+
+/// Sixteen bits, little-endian, from memory without alignment.
+inline uint16_t load_half(const std::byte* from) {
+  uint16_t bits = 0;
+  std::memcpy(&bits, from, sizeof bits);
+  return bits;
+}
 
 /// bfloat16 bits -> float. Exact.
 inline float bf16_to_float(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }

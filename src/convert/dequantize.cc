@@ -24,21 +24,15 @@ uint16_t rounded(float value) {
   return static_cast<uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
 }
 
-uint16_t load16(const std::byte* from) {
-  uint16_t bits = 0;
-  std::memcpy(&bits, from, sizeof(bits));
-  return bits;
-}
-
 void q8_0(const std::byte* block, uint16_t* to) {
-  const float scale = f16_to_float(load16(block));
+  const float scale = f16_to_float(load_half(block));
   for (int64_t i = 0; i < kBlock; ++i) {
     to[i] = rounded(scale * static_cast<float>(static_cast<int8_t>(block[2 + i])));
   }
 }
 
 void q4_0(const std::byte* block, uint16_t* to) {
-  const float scale = f16_to_float(load16(block));
+  const float scale = f16_to_float(load_half(block));
   for (int64_t i = 0; i < kBlock / 2; ++i) {
     const int byte = std::to_integer<int>(block[2 + i]);
     to[i] = rounded(scale * static_cast<float>((byte & 15) - 8));
@@ -47,8 +41,8 @@ void q4_0(const std::byte* block, uint16_t* to) {
 }
 
 void q4_1(const std::byte* block, uint16_t* to) {
-  const float scale = f16_to_float(load16(block));
-  const float low = f16_to_float(load16(block + 2));
+  const float scale = f16_to_float(load_half(block));
+  const float low = f16_to_float(load_half(block + 2));
   for (int64_t i = 0; i < kBlock / 2; ++i) {
     const int byte = std::to_integer<int>(block[4 + i]);
     to[i] = rounded(scale * static_cast<float>(byte & 15) + low);
@@ -78,7 +72,7 @@ void dequantize(const GgufTensorType& type, const std::byte* from, int64_t count
         break;
       }
       case kF16:
-        *to = rounded(f16_to_float(load16(from)));
+        *to = rounded(f16_to_float(load_half(from)));
         break;
       case kQ4_0:
         q4_0(from, to);

@@ -1,9 +1,9 @@
 #include "convert/gguf_keep.h"
 
-#include <cstring>
 #include <optional>
 
 #include "base/check.h"
+#include "base/half.h"
 
 namespace tandem {
 namespace {
@@ -23,12 +23,6 @@ std::string pass_of(const std::string& name) {
     return name.substr(0, at) + (std::string_view(part).size() == 6 ? "qkv" : "gate_up");
   }
   return name;
-}
-
-uint16_t load16(const std::byte* from) {
-  uint16_t bits = 0;
-  std::memcpy(&bits, from, sizeof bits);
-  return bits;
 }
 
 }  // namespace
@@ -67,10 +61,10 @@ std::map<std::string, WeightFormat> kept_tensors(const GgufModel& model,
 
 QuantizedGroup kept_group(WeightFormat format, const std::byte* block) {
   QuantizedGroup group;
-  group.scale = load16(block);
+  group.scale = load_half(block);
   const std::byte* codes = block + 2;
   if (has_min(format)) {
-    group.min = load16(block + 2);
+    group.min = load_half(block + 2);
     codes += 2;
   }
   for (int64_t i = 0; i < kQuantGroup; ++i) {

@@ -28,8 +28,7 @@ float element(const StoredTensor& t, int64_t index) {
     std::memcpy(&value, at, sizeof value);
     return value;
   }
-  uint16_t bits = 0;
-  std::memcpy(&bits, at, sizeof bits);
+  const uint16_t bits = load_half(at);
   return *t.dtype == DType::kBF16 ? bf16_to_float(bits) : f16_to_float(bits);
 }
 

@@ -177,7 +177,9 @@ uint64_t EngineImpl::submit(Request request, OnToken on_token) {
   requests_.emplace(number,
                     std::make_unique<RequestState>(number, std::move(request), std::move(on_token),
                                                    tokenizer_.get(), info_.vocab_size));
-  work_.emplace_back([this, scheduled = std::move(scheduled)] { scheduler_->submit(scheduled); });
+  work_.emplace_back([this, scheduled = std::move(scheduled)]() mutable {
+    scheduler_->submit(std::move(scheduled));
+  });
   wake_.notify_all();
   return number;
 }

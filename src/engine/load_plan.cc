@@ -130,8 +130,7 @@ WeightFormat weight_format(const std::string& option, const Checkpoint& checkpoi
   if (is_quantized(format) && !stored.stored.empty() && stored.name() != format_name(format)) {
     bad_input(
         "--quantize is \"{}\", and {} is stored as {} already; leave the option out, or quantize "
-        "the "
-        "checkpoint in 16 or 32 bits",
+        "the checkpoint in 16 or 32 bits",
         option, checkpoint.folder.path, stored.name());
   }
   return format;

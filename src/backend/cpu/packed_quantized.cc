@@ -38,12 +38,6 @@ SourceRow find_row(const std::vector<WeightRows>& parts, int64_t row) {
   return {};
 }
 
-uint16_t load16(const std::byte* from) {
-  uint16_t bits = 0;
-  std::memcpy(&bits, from, sizeof bits);
-  return bits;
-}
-
 /// Where a group lies in its row: element k, the group's number, how many values it has.
 struct GroupPlace {
   int64_t k, index, n;
@@ -63,8 +57,8 @@ void read_stored(const SourceRow& from, const GroupPlace& at, QuantizedGroup& ou
     }
   }
   const int64_t scale = 2 * (from.row * p.group_stride + at.index);
-  out.scale = load16(p.scale + scale);
-  if (has_min(p.format)) out.min = load16(p.min + scale);
+  out.scale = load_half(p.scale + scale);
+  if (has_min(p.format)) out.min = load_half(p.min + scale);
 }
 
 void read_group(const Kernels& kernels, const SourceRow& from, const GroupPlace& at,
@@ -155,8 +149,8 @@ void CpuQuantizedLinear::read_row(int64_t n, float* out) const {
     for (int64_t k = 0; k < unit; k += kQuantGroup) {
       const std::byte* tile = step + in_group * quant_tile_bytes(format_);
       const std::byte* scales = step + count * quant_tile_bytes(format_) + in_group * 32 + 2 * lane;
-      const float scale = f16_to_float(load16(scales));
-      const float min = has_min(format_) ? f16_to_float(load16(scales + count * 32)) : 0.0f;
+      const float scale = f16_to_float(load_half(scales));
+      const float min = has_min(format_) ? f16_to_float(load_half(scales + count * 32)) : 0.0f;
       for (int64_t i = 0; i < std::min(kQuantGroup, unit - k); ++i) {
         *out++ = quantized_value(format_, code_at(format_, tile, lane, i), scale, min);
       }
